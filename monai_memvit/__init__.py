@@ -1,0 +1,49 @@
+"""A MONAI plugin: image classifiers that learn from few cases by a memory, and show the past cases they consulted."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Names are imported on first use: MONAI alone takes seconds, and the command line should answer at once.
+_HOMES = {
+    "monai_memvit.networks.nets": ("MemViT", "MoViT"),
+    "monai_memvit.networks.convert": ("memorize",),
+    "monai_memvit.networks.blocks": ("CosineQueryKey", "EncoderBlock", "MemoryAttention", "SoftmaxAttention"),
+    "monai_memvit.memory": (
+        "AttentionMovingAverage",
+        "ExactSearch",
+        "FaissSearch",
+        "MemoryBank",
+        "PrototypicalAttentionLearning",
+        "RetrievedFacts",
+    ),
+    "monai_memvit.handlers": (
+        "BestModelSaver",
+        "ClassificationReport",
+        "MemoryDistillHandler",
+        "MemoryEffectHandler",
+        "MemoryStatisticsHandler",
+        "MemoryUpdateHandler",
+        "RandomState",
+        "ResumeCheckpoint",
+        "RetrievalSaver",
+        "RunRecorder",
+    ),
+    "monai_memvit.data": ("EpochSampler", "SeededCacheDataset"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *_HOME_OF]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'monai_memvit' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

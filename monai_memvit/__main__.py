@@ -1,0 +1,134 @@
+"""The command line: ``python -m monai_memvit simulate | prepare | benchmark``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from monai_memvit import __version__
+
+__all__ = ["main"]
+
+# What a command needs is imported where it runs: help answers at once, and only benchmarks wait for torch and MONAI.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after the program's name; by default those of the process.
+
+    Returns:
+        Exit code: 0 done, 1 done but some files were left out, 2 not done.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    namespace = _parser(with_benchmarks=words[:1] == ["benchmark"]).parse_args(words)
+    try:
+        return int(namespace.run(namespace) or 0)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser(with_benchmarks: bool) -> argparse.ArgumentParser:
+    about = "Image classifiers with a memory of past cases."
+    parser = argparse.ArgumentParser("python -m monai_memvit", description=about)
+    parser.add_argument("--version", action="version", version=f"monai_memvit {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    simulate = commands.add_parser("simulate", help="make a cohort with known truth, without any patient")
+    _add_simulate_patches(simulate.add_subparsers(title="modalities", required=True, metavar="MODALITY"))
+    prepare = commands.add_parser("prepare", help="check images and write a datalist")
+    _add_prepare_patches(prepare.add_subparsers(title="modalities", required=True, metavar="MODALITY"))
+    benchmark = commands.add_parser("benchmark", help="measure speed and memory")
+    if with_benchmarks:
+        from monai_memvit.benchmarks import register
+
+        register(benchmark.add_subparsers(title="benchmarks", required=True, metavar="BENCHMARK"))
+    return parser
+
+
+def _add_simulate_patches(modalities: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = modalities.add_parser("patches", help="H&E-like patches around single cells, as an npz archive")
+    parser.add_argument("out", metavar="OUT.npz")
+    parser.add_argument("--patients", type=int, default=24, metavar="N", help="default 24")
+    parser.add_argument("--patches-per-patient", type=int, default=60, metavar="N", help="default 60")
+    parser.add_argument("--size", type=int, default=27, metavar="PIXELS", help="height and width, default 27")
+    parser.add_argument("--classes", type=int, default=4, metavar="N", help="2 to 4 cell classes, default 4")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same bits; default 0")
+    parser.set_defaults(run=_simulate_patches)
+
+
+def _simulate_patches(options: argparse.Namespace) -> int:
+    from monai_memvit.data.simulate import simulate_patches
+
+    path = simulate_patches(
+        options.out,
+        patients=options.patients,
+        patches_per_patient=options.patches_per_patient,
+        size=options.size,
+        classes=options.classes,
+        seed=options.seed,
+        progress=True,
+    )
+    print(f"{options.patients * options.patches_per_patient} simulated patches of {options.patients} patients: {path}")
+    return 0
+
+
+def _add_prepare_patches(modalities: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = modalities.add_parser(
+        "patches",
+        help="histology patches: class-folder tree, MedMNIST npz, or npz of named arrays",
+        epilog="Exit code 1: done, but some images are broken and were left out (see OUT/report.json). A source with "
+        "train and val only: its val becomes the test section and validation is drawn from train, so that nothing is "
+        "tuned on the patients it is judged by; --val-fraction 0 keeps val as validation.",
+    )
+    parser.add_argument("source", metavar="SOURCE", help="folder (NCT-CRC-HE-100K, train|val|test, or classes) or .npz")
+    parser.add_argument("out", metavar="OUT", help="folder for datalist.json, report.json and identity.key")
+    parser.add_argument("--name", help="name of the data set; default: that of SOURCE")
+    parser.add_argument("--class-names", type=_names, metavar="A,B,…", help="classes in label order")
+    parser.add_argument("--val-fraction", type=float, metavar="F", help="drawn from train by group, default 0.1")
+    parser.add_argument("--test-fraction", type=float, metavar="F", help="where SOURCE has no split, default 0.2")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the splits that are drawn, default 0")
+    parser.add_argument("--workers", type=int, metavar="N", help="threads; default: one per core, at most 8")
+    folders = parser.add_argument_group("folder trees")
+    folders.add_argument("--group-pattern", metavar="REGEX", help="its one capture group is the patient in a file name")
+    arrays = parser.add_argument_group("npz of named arrays")
+    arrays.add_argument("--image", default="image", metavar="NAME", help="array of pictures, default image")
+    arrays.add_argument("--label", default="label", metavar="NAME", help="of classes, negative: unknown; default label")
+    arrays.add_argument("--group", metavar="NAME", help="of patients; default: patient_id if there")
+    arrays.add_argument("--split", metavar="NAME", help="of train, val, test; default: split if there")
+    arrays.add_argument("--key", metavar="NAME", help="of names of the pictures; default: instance_id if there")
+    parser.set_defaults(run=_prepare_patches)
+
+
+def _prepare_patches(options: argparse.Namespace) -> int:
+    from monai_memvit.data.patches import ArrayNames, PatchOptions, prepare_patches
+
+    report = prepare_patches(
+        options.source,
+        options.out,
+        PatchOptions(
+            arrays=ArrayNames(options.image, options.label, options.group, options.split, options.key),
+            class_names=options.class_names,
+            group_pattern=options.group_pattern,
+            val_fraction=options.val_fraction,
+            test_fraction=options.test_fraction,
+            seed=options.seed,
+            name=options.name,
+        ),
+        workers=options.workers,
+        progress=True,
+    )
+    for image in report.broken:
+        print(f"broken: {image.where}: {image.cause}", file=sys.stderr)
+    print(report)
+    return 1 if report.broken else 0
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""Every claim of speed, memory or accuracy in docs/ is one of these: ``python -m monai_memvit benchmark …``."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+__all__ = ["register"]
+
+# One module per benchmark, each with add_arguments(parser) and run(args) -> exit code.
+_BENCHMARKS = {"memory": ("memory", "what the memory costs: training step, inference and bytes")}
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add every benchmark to a command line.
+
+    Args:
+        subparsers: of the command ``benchmark``; the parsed arguments then hold ``run``, to be called with them.
+    """
+    for command, (module_name, summary) in _BENCHMARKS.items():
+        module = import_module(f".{module_name}", __name__)
+        parser = subparsers.add_parser(command, help=summary, description=module.__doc__)
+        module.add_arguments(parser)
+        parser.set_defaults(run=module.run)

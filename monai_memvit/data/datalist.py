@@ -1,0 +1,219 @@
+"""The datalist: which image has which label, patient and opaque id, in which section of the data set."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .atomic import atomic_write_json
+from .datalist_checks import check_header, check_ids, check_items, check_labels, check_splits
+from .identity import IDENTITY_FILE, IdentityKey
+from .subsets import nested_subset
+
+__all__ = [
+    "DATALIST_FORMAT",
+    "SECTIONS",
+    "Case",
+    "Datalist",
+    "load_case_index",
+    "load_class_names",
+    "load_fingerprint",
+    "load_id_map",
+    "load_num_channels",
+    "load_section",
+]
+
+DATALIST_FORMAT = "monai_memvit-datalist/1"
+SECTIONS = ("training", "validation", "test")
+
+
+class Case(NamedTuple):
+    """Who stands behind an opaque sample id; for local evidence only, never for a log or a checkpoint."""
+
+    sample_key: str
+    group_key: str
+    label: int
+    image: Path
+    section: str
+
+
+@dataclass
+class Datalist:
+    """A data set of labelled images, as it stands in ``datalist.json``.
+
+    MONAI's ``load_decathlon_datalist(path, is_segmentation=False, data_list_key="training")`` reads the file too.
+
+    Args:
+        name: name of the data set.
+        class_names: names of the classes in label order.
+        num_channels: channels of every image.
+        fingerprint: digest of the content (see :func:`monai_memvit.data.content_fingerprint`).
+        id_map: digest of all sample ids (see :func:`monai_memvit.data.id_map`).
+        sections: items of ``training``, ``validation`` and ``test``; an item holds ``image`` (absolute, or relative to
+            the datalist's folder), ``label``, ``sample_key``, ``group_key``, ``sample_id`` and ``group_id``.
+    """
+
+    name: str
+    class_names: list[str]
+    num_channels: int
+    fingerprint: str
+    id_map: int
+    sections: dict[str, list[dict[str, Any]]] = field(repr=False)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Datalist:
+        """Read and validate a datalist; where ``identity.key`` lies beside it, the ids are checked against it.
+
+        Raises:
+            ValueError: naming the file, the offending value and the remedy.
+        """
+        path = Path(path)
+        content = _read_json(path)
+        check_header(content, DATALIST_FORMAT, SECTIONS, str(path))
+        datalist = cls(
+            name=content["name"],
+            class_names=content["class_names"],
+            num_channels=content["num_channels"],
+            fingerprint=content["fingerprint"],
+            id_map=content["id_map"],
+            sections={section: content[section] for section in SECTIONS},
+        )
+        identity = IdentityKey.load(path.parent) if (path.parent / IDENTITY_FILE).exists() else None
+        datalist.validate(identity, origin=str(path))
+        return datalist
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Validate, then write atomically.
+
+        Raises:
+            ValueError: as :meth:`validate`; an older file then stays as it was.
+        """
+        self.validate(origin=str(path))
+        atomic_write_json(path, self._content())
+
+    def validate(self, identity: IdentityKey | None = None, origin: str = "datalist") -> None:
+        """Check fields, labels, splits and ids.
+
+        Args:
+            identity: where given, every id must be the one that this key makes of the sample's or group's key.
+            origin: name of the file in error messages.
+
+        Raises:
+            ValueError: for a missing or mistyped field, a label outside the class names, a training section of one
+                class, an empty training or validation section, a group in two sections, a duplicate sample key,
+                colliding ids, ids of another identity key, or an ``id_map`` of other ids.
+        """
+        check_header(self._content(), DATALIST_FORMAT, SECTIONS, origin)
+        check_items(self.sections, origin)
+        check_labels(self.sections, self.class_names, origin)
+        check_splits(self.sections, origin)
+        check_ids(self.sections, self.id_map, identity, origin)
+
+    def _content(self) -> dict[str, Any]:
+        header = {"format": DATALIST_FORMAT, "name": self.name, "class_names": self.class_names}
+        digests = {"num_channels": self.num_channels, "fingerprint": self.fingerprint, "id_map": self.id_map}
+        return header | digests | self.sections
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist: make it with `python -m monai_memvit prepare …`") from None
+    except IsADirectoryError:
+        raise ValueError(f"{path} is a folder: give the datalist.json in it") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not valid JSON ({error}): prepare the data again") from None
+
+
+def load_section(
+    path: str | os.PathLike[str], section: str, fraction: float = 1.0, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Read the items of one section, ready for a MONAI ``Dataset``.
+
+    The keys of patients stay behind: items hold opaque ids only, so that no key reaches a log, a checkpoint or MLflow.
+
+    Args:
+        path: the ``datalist.json``.
+        section: ``training``, ``validation`` or ``test``.
+        fraction: share of every class to take, above 0 and at most 1; smaller shares lie inside larger ones.
+        seed: which nested family of shares.
+
+    Returns:
+        Dictionaries of ``image`` (absolute path), ``label``, ``sample_id`` and ``group_id``.
+
+    Raises:
+        ValueError: where the file is invalid, the section unknown or empty, or the fraction outside (0, 1].
+    """
+    if section not in SECTIONS:
+        raise ValueError(f"section {section!r} is unknown: take one of {', '.join(SECTIONS)}")
+    items = Datalist.load(path).sections[section]
+    if not items:
+        raise ValueError(f"{path}: section {section!r} is empty: evaluate another, or prepare data that have one")
+    folder = Path(path).resolve().parent
+    chosen = nested_subset(np.array([item["label"] for item in items]), fraction, seed)
+    return [
+        {
+            "image": str(folder / items[i]["image"]),
+            "label": items[i]["label"],
+            "sample_id": items[i]["sample_id"],
+            "group_id": items[i]["group_id"],
+        }
+        for i in chosen
+    ]
+
+
+def load_class_names(path: str | os.PathLike[str]) -> list[str]:
+    """Return the class names of a datalist in label order.
+
+    Args:
+        path: the ``datalist.json``.
+    """
+    return Datalist.load(path).class_names
+
+
+def load_id_map(path: str | os.PathLike[str]) -> int:
+    """Return the digest of a datalist's sample ids, to be compared with the one kept beside a bank of cases.
+
+    Args:
+        path: the ``datalist.json``.
+    """
+    return Datalist.load(path).id_map
+
+
+def load_num_channels(path: str | os.PathLike[str]) -> int:
+    """Return the number of channels of a datalist's images.
+
+    Args:
+        path: the ``datalist.json``.
+    """
+    return Datalist.load(path).num_channels
+
+
+def load_fingerprint(path: str | os.PathLike[str]) -> str:
+    """Return the fingerprint of a datalist's content.
+
+    Args:
+        path: the ``datalist.json``.
+    """
+    return Datalist.load(path).fingerprint
+
+
+def load_case_index(path: str | os.PathLike[str]) -> Mapping[int, Case]:
+    """Return who stands behind each sample id: for evidence pictures and tables that stay where the data are.
+
+    Args:
+        path: the ``datalist.json``.
+    """
+    folder = Path(path).resolve().parent
+    return {
+        item["sample_id"]: Case(item["sample_key"], item["group_key"], item["label"], folder / item["image"], section)
+        for section, items in Datalist.load(path).sections.items()
+        for item in items
+    }

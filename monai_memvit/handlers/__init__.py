@@ -1,0 +1,27 @@
+"""What plugs into MONAI's and Ignite's engines."""
+
+from __future__ import annotations
+
+from .checkpoints import BestModelSaver, ResumeCheckpoint
+from .classification_report import ClassificationReport
+from .memory_distill import MemoryDistillHandler
+from .memory_effect import MemoryEffectHandler
+from .memory_statistics import MemoryStatisticsHandler
+from .memory_update import MemoryUpdateHandler
+from .resumable import RandomState
+from .retrieval_saver import RetrievalSaver
+from .run_record import RunRecorder, unique_run_name
+
+__all__ = [
+    "BestModelSaver",
+    "ClassificationReport",
+    "MemoryDistillHandler",
+    "MemoryEffectHandler",
+    "MemoryStatisticsHandler",
+    "MemoryUpdateHandler",
+    "RandomState",
+    "ResumeCheckpoint",
+    "RetrievalSaver",
+    "RunRecorder",
+    "unique_run_name",
+]

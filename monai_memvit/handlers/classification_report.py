@@ -1,0 +1,85 @@
+"""All figures of a classifier at the end of an evaluation, and its confusion matrix as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from ignite.engine import Engine, Events
+from torch import Tensor
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from ..data import atomic_write
+from ..metrics import classification_summary, one_against_rest_auc
+from .pictures import confusion_picture
+
+__all__ = ["ClassificationReport"]
+
+
+class ClassificationReport:
+    """Collects probabilities and labels of an epoch and adds :func:`classification_summary`, and the AUC of each class, to the metrics.
+
+    It reports what its own process evaluates: of several ranks, let one evaluate all cases.
+
+    Args:
+        class_names: in the order of the labels.
+        prefix: put before every metric's name, such as ``"val_"``.
+        output_dir: where ``metrics.json`` and ``confusion_matrix.png`` are written; None writes nothing.
+        pred_key: probabilities ``(K,)`` in the decollated output.
+        label_key: label in the decollated output.
+    """
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        prefix: str = "val_",
+        output_dir: str | None = None,
+        pred_key: str = "pred",
+        label_key: str = "label",
+    ) -> None:
+        self.class_names = list(class_names)
+        self.prefix = prefix
+        self.output_dir = output_dir
+        self.pred_key = pred_key
+        self.label_key = label_key
+        self._predictions: list[Tensor] = []
+        self._labels: list[Tensor] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Register with an evaluator, before the handlers that log metrics.
+
+        Args:
+            engine: an evaluator with decollated outputs.
+        """
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._report)
+
+    def _collect(self, engine: Engine) -> None:
+        for item in engine.state.output:
+            self._predictions.append(torch.as_tensor(item[self.pred_key]).detach().float())
+            self._labels.append(torch.as_tensor(item[self.label_key]).view(()))
+
+    def _report(self, engine: Engine) -> None:
+        probabilities, labels = (
+            torch.stack(column).as_subclass(Tensor).cpu() for column in (self._predictions, self._labels)
+        )
+        self._predictions, self._labels = [], []
+        labels = labels.long()
+        by_class = one_against_rest_auc(probabilities, labels)
+        summary = classification_summary(probabilities, labels)
+        summary |= {f"auc_{name}": float(auc) for name, auc in zip(self.class_names, by_class) if not auc.isnan()}
+        engine.state.metrics |= {self.prefix + name: value for name, value in summary.items()}
+        if self.output_dir is not None:
+            self._write(summary, probabilities, labels)
+
+    def _write(self, summary: dict[str, float], probabilities: Tensor, labels: Tensor) -> None:
+        folder = Path(self.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        matrix = multiclass_confusion_matrix(probabilities, labels, num_classes=len(self.class_names))
+        report = summary | {"cases": len(labels), "class_names": self.class_names, "confusion_matrix": matrix.tolist()}
+        with atomic_write(folder / "metrics.json") as file:
+            file.write(json.dumps(report, indent=2).encode())
+        with atomic_write(folder / "confusion_matrix.png") as file:
+            confusion_picture(matrix, self.class_names).savefig(file, format="png", dpi=150)

@@ -1,0 +1,44 @@
+"""The random state of a run, for checkpoints that continue bit for bit."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__ = ["RandomState"]
+
+
+class RandomState:
+    """Python's, NumPy's and torch's generators as one object with a ``state_dict``.
+
+    One of the objects of a :class:`ResumeCheckpoint`, beside network, optimizer and schedule. The state holds tensors and
+    plain containers only.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """The present state of all generators."""
+        version, internal, gauss = random.getstate()
+        _, keys, position, has_gauss, cached = np.random.get_state()
+        return {
+            "python": [version, list(internal), gauss],
+            "numpy": [torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put all generators back.
+
+        Args:
+            state: what :meth:`state_dict` gave.
+        """
+        version, internal, gauss = state["python"]
+        random.setstate((version, tuple(internal), gauss))
+        keys, position, has_gauss, cached = state["numpy"]
+        np.random.set_state(("MT19937", keys.cpu().numpy().astype(np.uint32), position, has_gauss, cached))
+        torch.set_rng_state(state["torch"].cpu())
+        if state["cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])

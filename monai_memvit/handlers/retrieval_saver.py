@@ -1,0 +1,168 @@
+"""Writes for every case its probabilities and the past cases behind them: a table and a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn as nn
+from ignite.engine import Engine, Events
+from monai.utils import optional_import
+
+from ..data import Case, atomic_write
+from ..memory import CaseEvidence, consulted_cases, memory_layers
+from .pictures import Panel, evidence_picture
+
+Image, _ = optional_import("PIL.Image")
+
+__all__ = ["RetrievalSaver"]
+
+
+class RetrievalSaver:
+    """Saves ``predictions.csv`` and ``evidence.png`` when an evaluator has finished.
+
+    Each row of the table is a case: its opaque id, the probabilities, the predicted class, and the ``top`` past cases with
+    class and weight (weights of all cases that were found sum to 1). By default past cases are found by key-key cosine, which
+    is a similarity search; ``retrieval="logit"`` gives those that entered the logits, as the paper reads its memory.
+    Of several memory layers the last one is asked.
+
+    Args:
+        network: a network with memory layers.
+        output_dir: where to write; made when absent.
+        class_names: in the order of the labels.
+        cases: what is known of each case by sample id, see ``monai_memvit.data.load_case_index``.
+        retrieval: ``"cosine"`` or ``"logit"``.
+        top: past cases per case.
+        k: facts per head.
+        picture_rows: cases in the picture, spread evenly over the run; 0 draws none.
+        queries: items of the evaluated cases (``sample_id``, ``image``) that ``cases`` does not know: new ones.
+        include_keys: also write the readable sample keys (of new cases the path), which may identify patients.
+        id_map: digest of the table of ids that ``cases`` belongs to; 0 does not check.
+
+    Raises:
+        ValueError: while running, when the memory is empty or belongs to another table of ids, or cases came without ids.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        output_dir: str,
+        class_names: Sequence[str],
+        cases: Mapping[int, Case],
+        retrieval: str = "cosine",
+        top: int = 5,
+        k: int = 32,
+        picture_rows: int = 8,
+        queries: Sequence[Mapping[str, Any]] = (),
+        include_keys: bool = False,
+        id_map: int = 0,
+    ) -> None:
+        self.layer = memory_layers(network)[-1]
+        self.folder = Path(output_dir)
+        self.class_names = list(class_names)
+        self.cases = cases
+        self.retrieval = retrieval
+        self.top = top
+        self.k = k
+        self.picture_rows = picture_rows
+        self.paths = {int(item["sample_id"]): Path(item["image"]) for item in queries}
+        self.include_keys = include_keys
+        self.id_map = id_map
+        self._found: list[tuple[int, list[float], CaseEvidence]] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Register with an evaluator whose outputs hold probabilities under ``"pred"``.
+
+        Args:
+            engine: the evaluator whose network is given.
+        """
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
+        engine.add_event_handler(Events.COMPLETED, self._save)
+
+    def _start(self) -> None:
+        stored = int(self.layer.bank.id_map)
+        if stored and self.id_map and stored != self.id_map:
+            raise ValueError(
+                f"the memory belongs to the table of ids {stored:016x}, the datalist to {self.id_map:016x}: give the "
+                "datalist the network was trained with, or its past cases cannot be named."
+            )
+        self._found = []
+
+    def _collect(self, engine: Engine) -> None:
+        snapshot = self.layer.latest
+        if snapshot is None:
+            raise ValueError("the network saw no sample_ids: hand them over, for example by PrepareBatchExtraInput.")
+        evidence = consulted_cases(self.layer.bank, snapshot, self.k, self.retrieval, self.top)
+        for sample_id, item, past in zip(snapshot.ids.tolist(), engine.state.output, evidence):
+            self._found.append((sample_id, torch.as_tensor(item["pred"]).float().tolist(), past))
+
+    def _save(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(self._header())
+        writer.writerows(self._row(*found) for found in self._found)
+        with atomic_write(self.folder / "predictions.csv") as file:
+            file.write(text.getvalue().encode())
+        if self.picture_rows and self._found:
+            figure = evidence_picture([self._panels(*found) for found in self._shown()], self._caption())
+            with atomic_write(self.folder / "evidence.png") as file:
+                figure.savefig(file, format="png", dpi=150)
+
+    def _header(self) -> list[str]:
+        names = ["sample_key"] if self.include_keys else []
+        past = [f"past_case_{n}{part}" for n in range(1, self.top + 1) for part in ("", "_class", "_weight")]
+        return ["sample_id", *names, *(f"probability_{c}" for c in self.class_names), "predicted", *past]
+
+    def _row(self, sample_id: int, probabilities: list[float], past: CaseEvidence) -> list[Any]:
+        keys = [self._key(sample_id)] if self.include_keys else []
+        row = [sample_id, *keys, *(f"{p:.6f}" for p in probabilities), self._name(int(np.argmax(probabilities)))]
+        for case, weight in zip(past.ids.tolist(), past.weights.tolist()):
+            row += [case, self._class_of(case), f"{weight:.4f}"]
+        return row + [""] * (len(self._header()) - len(row))
+
+    def _shown(self) -> list[tuple[int, list[float], CaseEvidence]]:
+        shown = min(self.picture_rows, len(self._found))
+        return [self._found[i] for i in np.linspace(0, len(self._found) - 1, shown).astype(int)]
+
+    def _panels(self, sample_id: int, probabilities: list[float], past: CaseEvidence) -> list[Panel]:
+        predicted = int(np.argmax(probabilities))
+        case = self.cases.get(sample_id)
+        truth = "" if case is None or case.label is None else f"\ntrue: {self._name(case.label)}"
+        title = f"{self._name(predicted)} {probabilities[predicted]:.0%}{truth}"
+        panels = [Panel(_pixels(self._path(sample_id)), title, None)]
+        for past_id, weight in zip(past.ids.tolist(), past.weights.tolist()):
+            known = self.cases.get(past_id)
+            agrees = None if known is None else known.label == predicted
+            panels.append(Panel(_pixels(self._path(past_id)), f"{self._class_of(past_id)}\nweight {weight:.1%}", agrees))
+        return panels + [Panel(_pixels(None), "", None)] * (self.top + 1 - len(panels))
+
+    def _path(self, sample_id: int) -> Path | None:
+        return self.cases[sample_id].image if sample_id in self.cases else self.paths.get(sample_id)
+
+    def _key(self, sample_id: int) -> str:
+        return self.cases[sample_id].sample_key if sample_id in self.cases else str(self.paths.get(sample_id, ""))
+
+    def _caption(self) -> str:
+        how = "resemble it most (key-key cosine)" if self.retrieval == "cosine" else "its attention consulted (q·k)"
+        return f"left: the case, its prediction; right: the past cases that {how}; green = of the predicted class"
+
+    def _name(self, label: int) -> str:
+        return self.class_names[label]
+
+    def _class_of(self, sample_id: int) -> str:
+        case = self.cases.get(sample_id)
+        return "unknown" if case is None or case.label is None else self._name(case.label)
+
+
+def _pixels(path: Path | None) -> np.ndarray:
+    if path is None:
+        return np.full((2, 2), 255, dtype=np.uint8)
+    with Image.open(path) as image:
+        return np.asarray(image)

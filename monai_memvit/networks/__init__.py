@@ -1,0 +1,1 @@
+"""Networks: layers (functions), blocks (modules of one idea) and nets (assemblies)."""

@@ -1,0 +1,141 @@
+"""Self-attention that also consults the facts of past cases (MoViT, section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from ...memory import CaseContext, CaseSnapshot, MemoryBank, RetrievedFacts
+from ..layers import attend_facts, class_token_fact, convex_gate
+
+__all__ = ["MemoryAttention"]
+
+
+class MemoryAttention(nn.Module):
+    """Local attention and attention over the k nearest facts, joined by a sigmoid gate per head before W_o.
+
+    Two separate softmaxes and a convex gate, as in Memorizing Transformers; retrieval is by inner product, the
+    attention logit itself. Where nothing can be read (empty bank, all facts excluded, reading switched off) the
+    result is that of the local attention to the last bit. The layer never writes to its bank: with sample ids
+    present, a forward pass leaves a :class:`CaseSnapshot` in ``latest``, and a handler stores it after the backward pass.
+
+    Args:
+        attention: the local attention, with ``project``, ``attend`` and ``merge`` as in :class:`SoftmaxAttention`.
+        bank: the facts; None makes an empty bank of the attention's size.
+        context: who is in the batch; None makes one of its own.
+        num_neighbors: k, 32 in the paper.
+        fact: draws a sample's fact from its tokens, see ``monai_memvit.networks.layers``.
+        query_tokens: how many tokens consult the memory: 1 for the class token only, which gives the same logits
+            in the last block with class-token pooling at a fraction of the cost; None for all.
+        exclude: what a training sample must not find: ``"group"`` (its patient or slide), ``"id"`` (itself) or ``"none"``.
+            In evaluation nothing is excluded.
+        gate_bias: first value of the gate's logit; 0 opens it half, as in Memorizing Transformers.
+
+    Raises:
+        ValueError: when ``exclude`` is unknown, ``num_neighbors`` is not positive or the bank does not fit.
+    """
+
+    def __init__(
+        self,
+        attention: nn.Module,
+        bank: MemoryBank | None = None,
+        context: CaseContext | None = None,
+        num_neighbors: int = 32,
+        fact: Callable[..., tuple[Tensor, Tensor, Tensor]] = class_token_fact,
+        query_tokens: int | None = None,
+        exclude: str = "group",
+        gate_bias: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if exclude not in ("group", "id", "none"):
+            raise ValueError(f"exclude must be 'group', 'id' or 'none', got {exclude!r}.")
+        if num_neighbors < 1:
+            raise ValueError(f"num_neighbors must be at least 1, got {num_neighbors}.")
+        heads, width = attention.num_heads, attention.head_dim
+        if bank is not None and (bank.num_heads, bank.head_dim) != (heads, width):
+            raise ValueError(f"a bank of {bank.num_heads} x {bank.head_dim} does not fit {heads} heads of {width}.")
+        self.local = attention
+        self.bank = MemoryBank(heads, width) if bank is None else bank
+        self.context = context or CaseContext()
+        self.num_neighbors = num_neighbors
+        self.fact = fact
+        self.query_tokens = query_tokens
+        self.exclude = exclude
+        self.gate_bias = nn.Parameter(torch.full((heads,), float(gate_bias)))
+        self.reading = True
+        self.reading_in_training = True
+        self.latest: CaseSnapshot | None = None
+
+    @property
+    def gate(self) -> Tensor:
+        """Weight of the memory, per head, ``(H,)`` in [0, 1]."""
+        return self.gate_bias.float().sigmoid()
+
+    @property
+    def reads(self) -> bool:
+        """Whether the next forward pass will consult the bank."""
+        return self.reading and len(self.bank) > 0 and (self.reading_in_training or not self.training)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Attend to the sample's own tokens and to the facts of past cases.
+
+        Args:
+            x: ``(B, T, D)``.
+            mask: valid tokens ``(B, T)`` bool; None when all are.
+
+        Returns:
+            ``(B, T, D)``.
+
+        Raises:
+            ValueError: while training with a filled bank, when the sample ids that exclusion needs are absent.
+        """
+        q, k, v = self.local.project(x)
+        attended = self.local.attend(q, k, v, mask)
+        self._remember(q, k, v, mask)
+        if self.reads:
+            attended = self._consult(q, attended)
+        return self.local.merge(attended)
+
+    def _consult(self, q: Tensor, attended: Tensor) -> Tensor:
+        asking = q[:, :, : self.query_tokens]
+        facts = self.retrieve(asking)
+        memory, _ = attend_facts(asking, facts.keys, facts.values, facts.mask)
+        answered = convex_gate(
+            attended[:, :, : self.query_tokens], memory, self.gate.view(1, -1, 1, 1), facts.mask.any(-1)
+        )
+        if self.query_tokens is None:
+            return answered
+        return torch.cat([answered, attended[:, :, self.query_tokens :]], dim=2)
+
+    def retrieve(self, queries: Tensor) -> RetrievedFacts:
+        """What the queries find, without the facts that training must not see.
+
+        Args:
+            queries: ``(B, H, Q, d)``.
+
+        Returns:
+            :class:`RetrievedFacts`.
+
+        Raises:
+            ValueError: while training, when exclusion needs sample ids and none are present.
+        """
+        if not self.training or self.exclude == "none":
+            return self.bank.search(queries, self.num_neighbors)
+        ids, groups = self.context.sample_ids, self.context.group_ids
+        if ids is None:
+            raise ValueError(
+                "training with a filled memory needs sample_ids (and group_ids), or a sample would find its own fact: "
+                "hand them to the network's forward, for example by PrepareBatchExtraInput, or set exclude='none'."
+            )
+        return self.bank.search(queries, self.num_neighbors, ids, groups if self.exclude == "group" else None)
+
+    def _remember(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:
+        if self.context.sample_ids is None:
+            self.latest = None
+            return
+        # Copies, not views: a view would keep the queries, keys and values of all tokens alive.
+        query, key, value = (t.detach().float().clone() for t in self.fact(q, k, v, mask))
+        self.latest = CaseSnapshot(self.context.sample_ids, self.context.group_ids, query, key, value)

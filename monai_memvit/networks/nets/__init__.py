@@ -1,0 +1,8 @@
+"""Whole networks: they only assemble blocks."""
+
+from __future__ import annotations
+
+from .memvit import MemViT
+from .movit import MoViT
+
+__all__ = ["MemViT", "MoViT"]

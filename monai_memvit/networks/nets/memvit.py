@@ -1,0 +1,149 @@
+"""The package's skeleton: a vision transformer whose attention, memory and embedding are injected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn as nn
+from monai.networks.blocks import PatchEmbeddingBlock
+from torch import Tensor
+
+from ...memory import CaseContext
+from ..blocks import EncoderBlock, MemoryAttention, SoftmaxAttention
+from ..layers import class_token_fact, mean_token_fact
+
+__all__ = ["MemViT"]
+
+
+class MemViT(nn.Module):
+    """Vision transformer for 2-D and 3-D images that returns one tensor of logits.
+
+    Args:
+        in_channels: C.
+        img_size: pixels per axis, one number or one per axis.
+        patch_size: pixels of a patch per axis.
+        num_classes: K.
+        hidden_size: D.
+        mlp_dim: hidden width of the MLPs.
+        num_layers: number of blocks.
+        num_heads: heads per block; divides ``hidden_size``.
+        spatial_dims: 2 or 3.
+        attention: makes the attention of a block from ``(hidden_size, num_heads, dropout_rate=...)``.
+        memory_layers: blocks (negative counts from the end) whose attention consults a memory.
+        memory: makes a memory attention from ``(attention, context=, fact=, query_tokens=)``; defaults to :class:`MemoryAttention`.
+        embedding: a module ``(B, C, *spatial) -> (B, N, D)``; None builds MONAI's ``PatchEmbeddingBlock``.
+        pool: ``"cls"`` reads the class token, ``"mean"`` the mean of the patch tokens (no class token then).
+        pos_embed: position embedding of MONAI's block: ``"learnable"``, ``"sincos"`` or ``"none"``.
+        dropout_rate: dropout in embedding, attention and MLPs.
+        drop_path_rate: stochastic depth of the last block, rising linearly from 0.
+
+    Raises:
+        ValueError: when ``pool`` is unknown, the image is no multiple of the patch or a memory layer does not exist.
+
+    Example::
+
+        net = MemViT(in_channels=3, img_size=224, patch_size=16, num_classes=9)
+        logits = net(torch.rand(2, 3, 224, 224))  # (2, 9)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        img_size: Sequence[int] | int,
+        patch_size: Sequence[int] | int,
+        num_classes: int,
+        hidden_size: int = 192,
+        mlp_dim: int = 768,
+        num_layers: int = 12,
+        num_heads: int = 3,
+        spatial_dims: int = 2,
+        attention: Callable[..., nn.Module] = SoftmaxAttention,
+        memory_layers: Sequence[int] = (),
+        memory: Callable[..., nn.Module] | None = None,
+        embedding: nn.Module | None = None,
+        pool: str = "cls",
+        pos_embed: str = "learnable",
+        dropout_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if pool not in ("cls", "mean"):
+            raise ValueError(f"pool must be 'cls' or 'mean', got {pool!r}.")
+        self.embedding = embedding or PatchEmbeddingBlock(
+            in_channels, img_size, patch_size, hidden_size, num_heads, "conv", pos_embed, dropout_rate, spatial_dims
+        )
+        self.class_token = nn.Parameter(torch.empty(1, 1, hidden_size)) if pool == "cls" else None
+        rates = [drop_path_rate * layer / max(1, num_layers - 1) for layer in range(num_layers)]
+        self.blocks = nn.ModuleList(
+            EncoderBlock(attention(hidden_size, num_heads, dropout_rate=dropout_rate), hidden_size, mlp_dim, dropout_rate, r)
+            for r in rates
+        )
+        self.norm = nn.LayerNorm(hidden_size)
+        self.head = nn.Linear(hidden_size, num_classes)
+        self.cases = CaseContext()
+        self.apply(_init_weights)
+        if self.class_token is not None:
+            nn.init.trunc_normal_(self.class_token, std=0.02)
+        for layer in sorted({_block_number(i, num_layers) for i in memory_layers}):
+            self._memorize(layer, memory or MemoryAttention)
+
+    def _memorize(self, layer: int, memory: Callable[..., nn.Module]) -> None:
+        has_class_token = self.class_token is not None
+        only_class_token_counts = has_class_token and layer == len(self.blocks) - 1
+        block = self.blocks[layer]
+        block.attention = memory(
+            block.attention,
+            context=self.cases,
+            fact=class_token_fact if has_class_token else mean_token_fact,
+            query_tokens=1 if only_class_token_counts else None,
+        )
+
+    def forward_features(
+        self, x: Tensor, sample_ids: Tensor | None = None, group_ids: Tensor | None = None
+    ) -> Tensor:
+        """All tokens after the last block, normalised.
+
+        Args:
+            x: images ``(B, C, *spatial)``.
+            sample_ids: opaque int64 ids ``(B,)``; None for anonymous images.
+            group_ids: opaque int64 ids of patient or slide ``(B,)``.
+
+        Returns:
+            tokens ``(B, T, D)``; the class token, where there is one, is token 0.
+        """
+        tokens = self.embedding(x)
+        if self.class_token is not None:
+            tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], dim=1)
+        self.cases.arrive(sample_ids, group_ids)
+        for block in self.blocks:
+            tokens = block(tokens)
+        self.cases.leave()
+        return self.norm(tokens)
+
+    def forward(self, x: Tensor, sample_ids: Tensor | None = None, group_ids: Tensor | None = None) -> Tensor:
+        """Classify images.
+
+        Args:
+            x: images ``(B, C, *spatial)``.
+            sample_ids: opaque int64 ids ``(B,)``; needed while training with a memory.
+            group_ids: opaque int64 ids of patient or slide ``(B,)``.
+
+        Returns:
+            logits ``(B, num_classes)``.
+        """
+        tokens = self.forward_features(x, sample_ids, group_ids)
+        return self.head(tokens.mean(1) if self.class_token is None else tokens[:, 0])
+
+
+def _block_number(index: int, num_layers: int) -> int:
+    if not -num_layers <= index < num_layers:
+        raise ValueError(f"memory layer {index} does not exist in a network of {num_layers} blocks.")
+    return index % num_layers
+
+
+def _init_weights(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,195 @@
+"""Writing the memory: when, by what weight, and equally on all ranks."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+
+from monai_memvit import MemoryAttention, MemoryUpdateHandler, ResumeCheckpoint, SoftmaxAttention
+from monai_memvit.memory import CaseSnapshot, MemoryBank, memory_layers
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def layer():
+    return MemoryAttention(SoftmaxAttention(6, 2))
+
+
+def _engine(layer: MemoryAttention, **options) -> Engine:
+    """Its batches are the snapshots that the layer leaves."""
+    engine = Engine(lambda engine, snapshot: setattr(layer, "latest", snapshot))
+    MemoryUpdateHandler(layer, **options).attach(engine)
+    return engine
+
+
+def _snapshot(*ids: int, seed: int = 0) -> CaseSnapshot:
+    torch.manual_seed(seed)
+    as_tensor = torch.tensor(ids)
+    return CaseSnapshot(as_tensor, as_tensor // 10, *(torch.randn(len(ids), 2, 3) for _ in range(3)))
+
+
+def _bank(layer: MemoryAttention) -> list[torch.Tensor]:
+    return [t.clone() for t in layer.bank.facts]
+
+
+@pytest.mark.parametrize("timing", ["epoch", "step"])
+def test_an_epoch_of_distinct_cases_is_stored(layer, timing):
+    first, second = _snapshot(30, 10), _snapshot(20, seed=1)
+    _engine(layer, timing=timing).run([first, second], max_epochs=1)
+    assert layer.bank.ids.tolist() == [10, 20, 30] and layer.bank.groups.tolist() == [1, 2, 3]
+    assert torch.equal(layer.bank.keys, torch.stack([first.keys[1], second.keys[0], first.keys[0]]))
+    assert torch.equal(layer.bank.values, torch.stack([first.values[1], second.values[0], first.values[0]]))
+
+
+def test_equation_one_is_applied_once_per_epoch(layer):
+    weights, visits = {0: 1.0, 1: 0.25, 2: 0.5}, [_snapshot(7, seed=s) for s in range(4)]
+    engine = _engine(layer, moving_average=weights.get)
+    expected = (visits[0].keys + visits[1].keys) / 2
+    engine.run(visits[:2], max_epochs=3)
+    # The same two visits each epoch: their mean is a fixed point of eq. (1).
+    torch.testing.assert_close(layer.bank.keys, expected)
+
+    engine = _engine(layer, moving_average=weights.get)
+    engine.state.epoch = 1
+    engine.run(visits[2:], max_epochs=2, epoch_length=2)
+    torch.testing.assert_close(layer.bank.keys, 0.25 * (visits[2].keys + visits[3].keys) / 2 + 0.75 * expected)
+
+
+def test_the_default_weight_is_equation_two_over_the_trainers_epochs(layer):
+    _engine(layer).run([_snapshot(7)], max_epochs=30)
+    assert repr(layer.bank.moving_average) == repr(type(layer.bank.moving_average)(max_epochs=30))
+
+
+def test_overwriting_keeps_the_newest(layer):
+    engine = _engine(layer, update="overwrite", moving_average=lambda epoch: 0.0)
+    engine.run([_snapshot(7)], max_epochs=1)
+    newest = _snapshot(7, seed=4)
+    engine.run([newest], max_epochs=2)
+    assert torch.equal(layer.bank.keys, newest.keys)
+
+
+def test_an_epoch_does_not_depend_on_its_batches(layer):
+    snapshots = [_snapshot(i, seed=i) for i in range(6)]
+    _engine(layer).run(snapshots, max_epochs=1)
+    expected = _bank(layer)
+    layer.bank = MemoryBank(2, 3)
+    batched = [CaseSnapshot(*map(torch.cat, zip(*snapshots[part]))) for part in (slice(4, 6), slice(0, 4))]
+    _engine(layer).run(batched, max_epochs=1)
+    assert all(torch.equal(a, b) for a, b in zip(expected, _bank(layer)))
+
+
+def test_nothing_is_written_before_the_backward_pass(layer):
+    engine, sizes = _engine(layer, timing="step"), []
+    engine._process_function = lambda engine, batch: (setattr(layer, "latest", batch), sizes.append(len(layer.bank)))
+    engine.run([_snapshot(1), _snapshot(2)], max_epochs=1)
+    assert sizes == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("option", "reads"),
+    [("after_first_epoch", [False, True, True]), ("always", [False, True, True]), ("never", [False] * 3)],
+)
+def test_when_training_reads(make_network, make_trainer, option, reads):
+    network, seen = make_network(), []
+    trainer = make_trainer(network, MemoryUpdateHandler(network, read_during_training=option), epochs=3)
+    (layer,) = memory_layers(network)
+    trainer.add_event_handler(Events.EPOCH_STARTED, lambda: seen.append(layer.train().reads))
+    trainer.run()
+    assert seen == reads
+    assert layer.reading_in_training == (option != "never") and layer.eval().reads
+
+
+def test_always_reads_in_the_first_epoch_what_its_steps_have_written(make_network, make_trainer):
+    network = make_network()
+    handler = MemoryUpdateHandler(network, read_during_training="always", timing="step")
+    trainer, seen = make_trainer(network, handler, epochs=1), []
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: seen.append(network.blocks[-1].attention.gate_bias.grad))
+    trainer.run()
+    assert seen[0] is None and (seen[-1] != 0).any()
+
+
+def test_a_trained_bank_holds_the_facts_of_the_forward_pass(make_network, make_trainer, items):
+    network = make_network()
+    make_trainer(network, MemoryUpdateHandler(network), lr=0.0, epochs=1).run()
+    (layer,) = memory_layers(network)
+    images, ids = torch.stack([i["image"] for i in items]), torch.tensor([i["sample_id"] for i in items])
+    network.eval()(images, ids)
+    assert torch.equal(layer.bank.ids, ids) and layer.bank.groups.tolist() == [i["group_id"] for i in items]
+    torch.testing.assert_close(layer.bank.keys, layer.latest.keys)
+    torch.testing.assert_close(layer.bank.values, layer.latest.values)
+
+
+def test_an_evaluator_refreshes_the_bank(make_network, make_trainer, make_evaluator):
+    network = make_network()
+    make_trainer(network, MemoryUpdateHandler(network), epochs=2).run()
+    (layer,) = memory_layers(network)
+    stale = layer.bank.keys.clone()
+    for _ in range(2):
+        make_evaluator(network, MemoryUpdateHandler(network, update="overwrite")).run()
+        fresh = layer.bank.keys.clone()
+    fresh_network = make_network()
+    fresh_network.load_state_dict(network.state_dict())
+    layer = memory_layers(fresh_network)[0]
+    layer.bank = MemoryBank(3, 8)
+    make_evaluator(fresh_network, MemoryUpdateHandler(fresh_network, update="overwrite")).run()
+    assert torch.equal(layer.bank.keys, fresh) and not torch.equal(stale, fresh)
+
+
+def test_id_maps(layer, tmp_path):
+    _engine(layer, id_map=5).run([_snapshot(1)], max_epochs=1)
+    assert layer.bank.id_map == 5
+    _engine(layer).run([_snapshot(1)], max_epochs=1)
+    assert layer.bank.id_map == 5
+    with pytest.raises(ValueError, match="0000000000000005.*0000000000000006"):
+        _engine(layer, id_map=6).run([_snapshot(1)], max_epochs=1)
+
+
+def test_a_foreign_id_map_is_refused_on_resuming_too(layer, tmp_path):
+    path = str(tmp_path / "resume.pt")
+    engine = _engine(layer, id_map=5)
+    ResumeCheckpoint({"network": layer}, path).attach(engine)
+    engine.run([_snapshot(1)], max_epochs=1)
+    fresh = MemoryAttention(SoftmaxAttention(6, 2))
+    engine = _engine(fresh, id_map=6)
+    ResumeCheckpoint({"network": fresh}, path, resume=True).attach(engine)
+    with pytest.raises(ValueError, match="belongs to the table of ids 0000000000000005"):
+        engine.run([_snapshot(1)], max_epochs=2)
+
+
+def test_no_ids_is_an_error(layer):
+    with pytest.raises(ValueError, match="no sample ids reached the memory"):
+        _engine(layer).run([None], max_epochs=1)
+
+
+@pytest.mark.parametrize("option", ["update", "timing", "read_during_training"])
+def test_unknown_options(layer, option):
+    with pytest.raises(ValueError, match=f"{option} must be one of .*'never ever'"):
+        MemoryUpdateHandler(layer, **{option: "never ever"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("samples", [12, 11])
+def test_two_ranks_hold_the_bank_of_one_process(tmp_path, samples):
+    script = Path(__file__).with_name("two_rank_training.py")
+    for world_size in (1, 2):
+        command = [sys.executable, str(script), str(tmp_path), str(world_size), str(samples)]
+        subprocess.run(command, check=True, timeout=300, cwd=ROOT, env=_environment())
+    alone, first, second = (torch.load(tmp_path / name, weights_only=True) for name in ("1_0.pt", "2_0.pt", "2_1.pt"))
+    assert alone.keys() == first.keys() == second.keys()
+    for name in alone:
+        assert torch.equal(first[name], second[name]), name
+        if samples % 2 == 0 or name.endswith(("ids", "groups", "last_epoch")):  # an odd number is padded by a repeat
+            torch.testing.assert_close(first[name], alone[name], atol=1e-5, rtol=1e-4)
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

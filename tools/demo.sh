@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# The main job from end to end: demo.sh OUT [DATA]. Without DATA the package makes a cohort: no download, no patients.
+# EPOCHS shortens or lengthens the training. What was trained on the same data already is not trained again.
+set -euo pipefail
+out=$1 data=${2:-}
+python=${PYTHON:-.venv/bin/python}
+bundle=bundles/histology_patch_classification
+
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+
+say() { printf '\n== %s\n' "$*"; }
+bundle_run() { # configs (a file, or a list laid over each other), then further options
+    local configs=$1
+    shift
+    "$python" -m monai.bundle run --config_file "$configs" --bundle_root "$bundle" --dataset_dir "$out/data" "$@"
+}
+over_train() { # a config laid over train.yaml, then further options
+    local config=$1
+    shift
+    bundle_run "['$bundle/configs/train.yaml','$bundle/configs/$config']" \
+        --output_dir "$out/results" --model_dir "$out/models" "$@"
+}
+
+if [ -z "$data" ]; then
+    say "1/6 simulate H&E-like patches (simulated: the figures below say nothing about patients)"
+    data=$out/simulated
+    [ -e "$data" ] || "$python" -m monai_memvit simulate patches "$data"
+fi
+
+say "2/6 prepare $data"
+"$python" -m monai_memvit prepare patches "$data" "$out/data"
+fingerprint=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["fingerprint"])' "$out/data/datalist.json")
+
+if [ "$(cat "$out/trained_on" 2>/dev/null)" = "$fingerprint" ]; then
+    say "3/6 and 4/6 done before on this very data (remove $out/trained_on to train again)"
+else
+    say "3/6 train"
+    bundle_run "$bundle/configs/train.yaml" --output_dir "$out/results" --model_dir "$out/models" ${EPOCHS:+--max_epochs "$EPOCHS"}
+    say "4/6 distil the memory into prototypes"
+    over_train distil.yaml
+    echo "$fingerprint" > "$out/trained_on"
+fi
+
+say "5/6 evaluate on the test cases"
+over_train evaluate.yaml
+say "6/6 infer, with the past cases consulted"
+bundle_run "$bundle/configs/inference.yaml" --output_dir "$out/results/inference" --checkpoint "$out/models/model.pt"
+
+say "results"
+"$python" - "$out/results/evaluation/metrics.json" <<'END'
+import json, sys
+
+for name, value in json.load(open(sys.argv[1])).items():
+    if isinstance(value, (int, float)):
+        print(f"  {name:<32} {value:8.3f}")
+END
+cat <<END
+
+Where to look
+  figures and pictures                       $out/results/evaluation
+  probabilities, and the cases consulted     $out/results/inference
+  networks with their memory                 $out/models
+  runs in MLflow                             $(dirname "$python")/mlflow ui --backend-store-uri sqlite:///$out/results/mlruns.db
+END

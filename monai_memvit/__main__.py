@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     namespace = _parser(with_benchmarks=words[:1] == ["benchmark"]).parse_args(words)
     try:
         return int(namespace.run(namespace) or 0)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-import torch
 from torch import Tensor
 
 from ..memory import MemoryBank, PrototypicalAttentionLearning
 from .memory_arms import Arm, filled_bank, make_arms, make_batch
 from .memory_parts import memory_parts
-from .timing import Ratio, interleave, paired_ratio, seconds
+from .timing import Ratio, Stopwatch, interleave, paired_ratio
 
 __all__ = ["Comparison", "Measurement", "measure"]
 
@@ -76,7 +75,7 @@ def measure(
     prototypes: int,
     batch_size: int,
     rounds: int,
-    device: torch.device,
+    stopwatch: Stopwatch,
 ) -> Measurement:
     """Compare a preset of MoViT with the same network without memory.
 
@@ -88,16 +87,17 @@ def measure(
         prototypes: how many to distil from the largest memory, for inference.
         batch_size: images per step.
         rounds: timed training steps; of inference, which is shorter, three times as many.
-        device: where to compute.
+        stopwatch: what times the work, on its device.
 
     Returns:
         :class:`Measurement`.
     """
+    device = stopwatch.device
     without, with_memory = make_arms(preset, image_size, device)
     local = with_memory.layer.local
     banks = {f"{n} facts": filled_bank(local.num_heads, local.head_dim, n, device) for n in facts}
     largest = banks[f"{facts[-1]} facts"]
-    distilled, distil_seconds = _distil(largest, min(prototypes, len(largest)), device)
+    distilled, distil_seconds = _distil(largest, min(prototypes, len(largest)), stopwatch)
     readable = banks | {f"{len(distilled)} prototypes": distilled}
     batch_of = partial(make_batch, batch_size=batch_size, image_size=image_size, source_size=source_size)
     batch = batch_of(largest)
@@ -106,31 +106,33 @@ def measure(
 
     # Inference first: training changes the weights.
     inferences = {name: partial(with_memory.infer, batch, bank) for name, bank in readable.items()}
-    times, base = _interleave(partial(without.infer, batch), inferences, _INFERENCES * rounds, device)
+    times, base = _interleave(partial(without.infer, batch), inferences, _INFERENCES * rounds, stopwatch)
     comparisons = [
-        _compare("inference", name, base, times[name], memory_parts(bank, batch, neighbors, False, _PART_ROUNDS))
+        _compare(
+            "inference", name, base, times[name], memory_parts(bank, batch, neighbors, False, _PART_ROUNDS, stopwatch)
+        )
         for name, bank in readable.items()
     ]
     steps = {name: partial(with_memory.train_step, batches[name], bank) for name, bank in banks.items()}
-    times, base = _interleave(partial(without.train_step, batch), steps, rounds, device)
+    times, base = _interleave(partial(without.train_step, batch), steps, rounds, stopwatch)
     for name, bank in banks.items():
-        parts = memory_parts(bank, batches[name], neighbors, True, _PART_ROUNDS)
-        write = _write_seconds(with_memory, bank, batch_size, device)
+        parts = memory_parts(bank, batches[name], neighbors, True, _PART_ROUNDS, stopwatch)
+        write = _write_seconds(with_memory, bank, batch_size, stopwatch)
         comparisons.append(_compare("training step", name, base, times[name], parts, write, len(bank) / batch_size))
     sizes = [_size(bank) for bank in banks.values()]
     return Measurement(comparisons, sizes, len(distilled), len(largest), distil_seconds, rounds)
 
 
-def _distil(bank: MemoryBank, count: int, device: torch.device) -> tuple[MemoryBank, float]:
+def _distil(bank: MemoryBank, count: int, stopwatch: Stopwatch) -> tuple[MemoryBank, float]:
     made: list[MemoryBank] = []
-    elapsed = seconds(lambda: made.append(bank.distil(PrototypicalAttentionLearning(count))), device)
+    elapsed = stopwatch(lambda: made.append(bank.distil(PrototypicalAttentionLearning(count))))
     return made[0], elapsed
 
 
 def _interleave(
-    baseline: Callable[[], object], arms: Mapping[str, Callable[[], object]], rounds: int, device: torch.device
+    baseline: Callable[[], object], arms: Mapping[str, Callable[[], object]], rounds: int, stopwatch: Stopwatch
 ) -> tuple[dict[str, list[float]], list[float]]:
-    times = interleave({"without": baseline, **arms}, rounds, device)
+    times = interleave({"without": baseline, **arms}, rounds, stopwatch)
     return times, times.pop("without")
 
 
@@ -148,12 +150,12 @@ def _compare(
     return Comparison(work, memory, median(base), median(times), ratio, write, with_write, parts)
 
 
-def _write_seconds(arm: Arm, bank: MemoryBank, batch_size: int, device: torch.device) -> float:
+def _write_seconds(arm: Arm, bank: MemoryBank, batch_size: int, stopwatch: Stopwatch) -> float:
     writer = Arm(arm.network)  # with nothing staged yet
     times = []
     for _ in range(_WRITES):
         writer.stage_epoch(bank, batch_size)
-        times.append(seconds(writer.write_epoch, device))
+        times.append(stopwatch(writer.write_epoch))
     return median(times)
 
 

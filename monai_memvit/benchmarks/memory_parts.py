@@ -11,12 +11,14 @@ from torch import Tensor
 from ..memory import MemoryBank, RetrievedFacts
 from ..networks.layers import attend_facts, convex_gate
 from .memory_arms import Batch
-from .timing import interleave
+from .timing import Stopwatch, interleave
 
 __all__ = ["memory_parts"]
 
 
-def memory_parts(bank: MemoryBank, batch: Batch, num_neighbors: int, training: bool, rounds: int) -> dict[str, float]:
+def memory_parts(
+    bank: MemoryBank, batch: Batch, num_neighbors: int, training: bool, rounds: int, stopwatch: Stopwatch
+) -> dict[str, float]:
     """Seconds that one reading of the memory takes, by part.
 
     The products are timed by themselves, attention over the facts too; selection, gathering and exclusion are
@@ -28,6 +30,7 @@ def memory_parts(bank: MemoryBank, batch: Batch, num_neighbors: int, training: b
         num_neighbors: k.
         training: with exclusion of the own group, and with the backward pass of the attention over the facts.
         rounds: how often each part is timed.
+        stopwatch: what times them.
 
     Returns:
         medians: ``scores`` (matrix product), ``selection`` (top-k, and room for the scores), ``exclusion`` (training
@@ -44,7 +47,7 @@ def memory_parts(bank: MemoryBank, batch: Batch, num_neighbors: int, training: b
     }
     if training:
         arms["excluded"] = lambda: bank.search(queries, num_neighbors, batch.ids, batch.groups)
-    times = interleave(arms, rounds, device)
+    times = interleave(arms, rounds, stopwatch)
     parts = {
         "scores": median(times["scores"]),
         "selection": _median_difference(times["search"], times["scores"]),

@@ -19,7 +19,7 @@ from ..metrics import classification_summary
 __all__ = ["add_arguments", "colour_baseline", "paired_table", "run"]
 
 _ARMS = {"plain": {"memory_layers": []}, "movit": {"memory_layers": [-1]}}
-_KEPT_HANDLERS = ("EpochSampler", "MemoryUpdateHandler", "LrScheduleHandler")
+_KEPT_HANDLERS = ("MemoryUpdateHandler", "LrScheduleHandler")
 _METRICS = ("balanced_accuracy", "accuracy", "auc")
 
 
@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, one per run; finished runs are not repeated")
     parser.add_argument("--bundle", type=Path, default=Path("bundles/histology_patch_classification"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--fractions", type=float, nargs="+", default=[0.01, 0.03, 0.1, 0.3, 1.0])
-    parser.add_argument("--images", type=int, default=60_000, help="images seen per run, at least 20 and at most 100 epochs")
+    parser.add_argument("--fractions", type=float, nargs="+", default=[0.01, 0.03, 0.1, 1.0])
+    parser.add_argument("--images", type=int, default=30_000, help="images seen per run, at least 12 and at most 100 epochs")
     parser.add_argument("--section", default="test", help="section of the datalist to test on; never used in training")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--override", action="append", default=[], metavar="KEY=JSON", help="further settings of train.yaml")
@@ -81,7 +81,7 @@ def _finished(path: Path) -> list[dict[str, Any]]:
 
 def _train_and_test(args: argparse.Namespace, seed: int, fraction: float, arm: dict[str, Any]) -> dict[str, Any]:
     cases = len(load_section(args.data / "datalist.json", "training", fraction, seed))
-    epochs = min(100, max(20, math.ceil(args.images / cases)))
+    epochs = min(100, max(12, math.ceil(args.images / cases)))
     settings = {"dataset_dir": str(args.data), "bundle_root": str(args.bundle), "seed": seed, "training_fraction": fraction}
     settings |= {"max_epochs": epochs} | arm | {k: json.loads(v) for k, v in (o.split("=", 1) for o in args.override)}
     parser = _parse(args.bundle, args.section, settings)
@@ -114,8 +114,8 @@ def _parse(bundle: Path, section: str, settings: dict[str, Any]) -> Any:
     return parser
 
 
-def _is_kept(handler: Any) -> bool:
-    return isinstance(handler, str) or handler["_target_"].rsplit(".", 1)[-1] in _KEPT_HANDLERS
+def _is_kept(handler: dict[str, Any]) -> bool:
+    return handler["_target_"].rsplit(".", 1)[-1] in _KEPT_HANDLERS
 
 
 def _other_readings(network: torch.nn.Module, parser: Any) -> dict[str, dict[str, float]]:

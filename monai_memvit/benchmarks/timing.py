@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["Ratio", "interleave", "machine_facts", "paired_ratio", "seconds"]
+__all__ = ["Ratio", "Stopwatch", "interleave", "machine_facts", "paired_ratio"]
 
 
 class Ratio(NamedTuple):
@@ -29,25 +29,46 @@ class Ratio(NamedTuple):
     highest: float
 
 
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Wall-clock time of one call, the work it left on a GPU included.
+class Stopwatch:
+    """Times one call, the work it left on a GPU included.
 
     Args:
-        work: what to time.
-        device: where it computes.
+        device: where the work computes.
+        processor_time: count the processor's time instead of the wall clock's. On a CPU that others use this leaves out
+            the time they had it; take one thread then, for threads that wait for each other count too.
 
-    Returns:
-        seconds.
+    Raises:
+        ValueError: when processor time is asked for on a GPU, whose work it would not see.
     """
-    _synchronize(device)
-    start = time.perf_counter()
-    work()
-    _synchronize(device)
-    return time.perf_counter() - start
+
+    def __init__(self, device: torch.device, processor_time: bool = False) -> None:
+        if processor_time and device.type != "cpu":
+            raise ValueError(f"the processor's time does not see work on {device}: take the wall clock.")
+        self.device = device
+        self._now = time.process_time if processor_time else time.perf_counter
+
+    def __call__(self, work: Callable[[], object]) -> float:
+        """Run and time.
+
+        Args:
+            work: what to time.
+
+        Returns:
+            seconds.
+        """
+        self._synchronize()
+        start = self._now()
+        work()
+        self._synchronize()
+        return self._now() - start
+
+    def _synchronize(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
 
 def interleave(
-    arms: Mapping[str, Callable[[], object]], rounds: int, device: torch.device, warmup: int = 1
+    arms: Mapping[str, Callable[[], object]], rounds: int, stopwatch: Stopwatch, warmup: int = 1
 ) -> dict[str, list[float]]:
     """Time all arms in turn, round after round: A B C, C B A, A B C and so on.
 
@@ -56,7 +77,7 @@ def interleave(
     Args:
         arms: callables by name.
         rounds: timed calls of each.
-        device: where they compute.
+        stopwatch: what times a call.
         warmup: calls of each that are not timed.
 
     Returns:
@@ -73,7 +94,7 @@ def interleave(
     times: dict[str, list[float]] = {name: [] for name in arms}
     for turn in range(rounds):
         for name in list(arms)[:: -1 if turn % 2 else 1]:
-            times[name].append(seconds(arms[name], device))
+            times[name].append(stopwatch(arms[name]))
     return times
 
 
@@ -116,11 +137,6 @@ def machine_facts(device: torch.device) -> dict[str, str]:
     if device.type == "cuda":
         facts["gpu"] = torch.cuda.get_device_name(device)
     return facts
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _processor() -> str:

@@ -6,7 +6,6 @@ leaves no checkpoint at all. These write beside the old file and rename.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
+from monai.apps import get_logger
 
 from ..data import atomic_write
 
@@ -72,7 +72,7 @@ class ResumeCheckpoint:
             ValueError: when the file is unreadable or incomplete.
         """
         if not self.path.exists():
-            logging.getLogger(__name__).info("no checkpoint at %s yet: starting from scratch", self.path)
+            get_logger(__name__).info("no checkpoint at %s yet: starting from scratch", self.path)
             return
         state = load_safely(self.path)
         absent = sorted({*self.objects, "trainer"} - set(state))

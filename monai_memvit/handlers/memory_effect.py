@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 
 import torch.nn as nn
 from ignite.engine import Engine, Events
+from monai.apps import get_logger
 from monai.engines import Evaluator
 
 from ..memory import memory_off
@@ -51,7 +51,7 @@ class MemoryEffectHandler:
             f"memory_off_{self.metric}": without,
             f"memory_effect_{self.metric}": difference,
         }
-        logging.getLogger(__name__).info(
+        get_logger(__name__).info(
             "memory on - off, %s: %.4f - %.4f = %+.4f", self.metric, with_memory, without, difference
         )
         if abs(difference) <= self.about_zero:

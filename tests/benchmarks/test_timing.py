@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from monai_memvit.benchmarks.timing import interleave, machine_facts, paired_ratio, seconds
+from monai_memvit.benchmarks.timing import Stopwatch, interleave, machine_facts, paired_ratio
 
 CPU = torch.device("cpu")
 
@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 def test_arms_take_turns_and_every_other_round_is_reversed():
     calls = []
     arms = {name: lambda name=name: calls.append(name) for name in "abc"}
-    times = interleave(arms, rounds=3, device=CPU, warmup=2)
+    times = interleave(arms, rounds=3, stopwatch=Stopwatch(CPU), warmup=2)
     assert "".join(calls) == "abcabc" + "abc" + "cba" + "abc"
     assert list(times) == ["a", "b", "c"]
     assert all(len(rounds) == 3 and min(rounds) >= 0 for rounds in times.values())
@@ -21,7 +21,7 @@ def test_arms_take_turns_and_every_other_round_is_reversed():
 
 def test_without_rounds_there_is_an_error_and_nothing_runs():
     with pytest.raises(ValueError, match="at least 1 round"):
-        interleave({"a": lambda: pytest.fail("was called")}, rounds=0, device=CPU)
+        interleave({"a": lambda: pytest.fail("was called")}, rounds=0, stopwatch=Stopwatch(CPU))
 
 
 def test_ratios_are_taken_pair_by_pair():
@@ -35,10 +35,24 @@ def test_ratios_of_unequal_or_no_rounds_are_refused(times, baseline):
         paired_ratio(times, baseline)
 
 
-def test_seconds_runs_the_work_once():
+@pytest.mark.parametrize("processor_time", [False, True])
+def test_a_stopwatch_runs_the_work_once(processor_time):
     calls = []
-    assert seconds(lambda: calls.append(1), CPU) >= 0
+    assert Stopwatch(CPU, processor_time)(lambda: calls.append(1)) >= 0
     assert calls == [1]
+
+
+def test_processor_time_leaves_out_waiting(monkeypatch):
+    clocks = {"perf_counter": iter((0.0, 5.0)), "process_time": iter((0.0, 2.0))}
+    for name, ticks in clocks.items():
+        monkeypatch.setattr(f"monai_memvit.benchmarks.timing.time.{name}", lambda ticks=ticks: next(ticks))
+    assert Stopwatch(CPU)(lambda: None) == 5
+    assert Stopwatch(CPU, processor_time=True)(lambda: None) == 2
+
+
+def test_processor_time_of_a_gpu_is_refused():
+    with pytest.raises(ValueError, match="does not see work on cuda"):
+        Stopwatch(torch.device("cuda"), processor_time=True)
 
 
 def test_machine_facts_name_processor_threads_and_torch():

@@ -21,9 +21,9 @@ def archive_names(path: Path) -> list[str]:
         ValueError: where the file is no readable archive.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return list(archive.files)
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError):
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, AttributeError):
         raise ValueError(f"{path} is not a whole npz archive: copy or download it again") from None
 
 
@@ -41,7 +41,7 @@ def load_array(path: Path, name: str) -> np.ndarray:
     if name not in names:
         raise ValueError(f"{path} has no array {name!r}; it holds {', '.join(names)}: name one of them")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             array: np.ndarray = archive[name]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: array {name!r} cannot be read ({error}): save it again without pickling") from None

@@ -58,9 +58,10 @@ def check_records(
     workers = min(8, os.cpu_count() or 1) if workers is None else workers
     chunks = [records[i : i + _CHUNK] for i in range(0, len(records), _CHUNK)]
     results: list[CheckedImage | str] = []
-    with ThreadPoolExecutor(workers) as pool, tqdm(
-        total=len(records), desc="check images", unit="image", disable=not progress
-    ) as bar:
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        tqdm(total=len(records), desc="check images", unit="image", disable=not progress) as bar,
+    ):
         for chunk in pool.map(lambda part: [_check(record) for record in part], chunks):
             results.extend(chunk)
             bar.update(len(chunk))

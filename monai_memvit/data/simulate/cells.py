@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["CELL_CLASSES", "CellClass", "smooth_noise", "tissue"]
+__all__ = ["CELL_CLASSES", "SATURATION", "CellClass", "smooth_noise", "tissue"]
 
 Range = tuple[float, float]
 
@@ -51,7 +51,7 @@ CELL_CLASSES = (
     CellClass(
         name="fibroblast",
         radius=(4.0, 6.2),
-        elongation=(2.0, 5.5),
+        elongation=(2.6, 5.5),
         irregularity=(0.0, 0.2),
         density=(0.45, 1.0),
         granularity=(0.15, 0.45),
@@ -65,8 +65,8 @@ CELL_CLASSES = (
     ),
     CellClass(
         name="inflammatory",
-        radius=(3.9, 5.6),
-        elongation=(1.0, 1.6),
+        radius=(3.8, 5.2),
+        elongation=(1.0, 1.5),
         irregularity=(0.0, 0.15),
         density=(0.65, 1.2),
         granularity=(0.3, 0.7),
@@ -80,8 +80,8 @@ CELL_CLASSES = (
     ),
     CellClass(
         name="epithelial",
-        radius=(5.6, 10.0),
-        elongation=(1.0, 2.0),
+        radius=(6.4, 10.0),
+        elongation=(1.0, 1.8),
         irregularity=(0.05, 0.2),
         density=(0.4, 0.9),
         granularity=(0.5, 1.0),
@@ -96,8 +96,8 @@ CELL_CLASSES = (
     CellClass(
         name="other",
         radius=(3.2, 6.6),
-        elongation=(1.0, 2.8),
-        irregularity=(0.2, 0.5),
+        elongation=(1.0, 2.2),
+        irregularity=(0.3, 0.55),
         density=(0.55, 1.15),
         granularity=(0.15, 0.6),
         grain=(0.7, 1.4),
@@ -115,6 +115,8 @@ CELL_CLASSES = (
 _USUAL_HAEMATOXYLIN = 0.21
 _USUAL_EOSIN = 0.17
 _EQUALISED = 0.75
+# Dense chromatin binds less than in proportion, and never more than this: nuclei are dark blue, not black.
+SATURATION = 0.9
 _DEPTH_SPREAD = 0.22
 
 
@@ -163,8 +165,7 @@ def tissue(cell: CellClass, samples: int, scale: float, rng: np.random.Generator
     amount = haematoxylin.mean()
     depth = (_USUAL_HAEMATOXYLIN / amount) ** _EQUALISED * np.exp(rng.normal(0.0, _DEPTH_SPREAD))
     eosin = eosin * (1.0 - 0.65 * cover) * (1.0 - 0.95 * glass * (1.0 - cover)) * np.exp(rng.normal(0.0, _DEPTH_SPREAD))
-    # Dense chromatin binds less than in proportion: nuclei are dark blue, not black.
-    return np.stack([0.9 * np.tanh(haematoxylin * depth / 0.9), eosin])
+    return np.stack([SATURATION * np.tanh(haematoxylin * depth / SATURATION), eosin])
 
 
 def _ground(cell: CellClass, grid: np.ndarray, scale: float, angle: float, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,94 @@
+"""The histology bundle as other software sees it: metadata, properties, prefixes, network."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from monai.bundle import ConfigWorkflow, verify_net_in_out
+from monai.data import set_track_meta
+from monai.utils import set_determinism
+
+from .conftest import BUNDLE, ROOT
+
+CONFIGS = sorted((BUNDLE / "configs").glob("*.yaml"))
+MANDATORY = {
+    "version", "monai_version", "pytorch_version", "numpy_version", "required_packages_version", "task", "description",
+    "authors", "copyright", "network_data_format",
+}  # fmt: skip
+
+
+def targets(node: object) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["_target_"]] if "_target_" in node else []
+        return own + [t for value in node.values() for t in targets(value)]
+    return [t for value in node for t in targets(value)] if isinstance(node, list) else []
+
+
+def admitted() -> list[str]:
+    page = (ROOT / "docs" / "reference" / "config_prefixes.md").read_text()
+    return re.search(r"```\n(.*?)\n```", page, re.S)[1].split()
+
+
+@pytest.fixture
+def monai_as_it_was() -> Iterator[None]:
+    """Undo what the configs set for their whole process."""
+    yield
+    set_track_meta(True)
+    set_determinism(seed=None)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.name)
+def test_targets_keep_to_the_documented_prefixes(path: Path) -> None:
+    found = targets(yaml.safe_load(path.read_text()))
+    assert [t for t in found if not t.startswith(tuple(admitted()))] == []
+
+
+def test_no_documented_prefix_is_unused() -> None:
+    found = [t for path in CONFIGS for t in targets(yaml.safe_load(path.read_text()))]
+    assert [p for p in admitted() if not any(t.startswith(p) for t in found)] == []
+
+
+def test_no_python_travels_in_the_bundle() -> None:
+    assert list(BUNDLE.rglob("*.py")) == []
+    assert (BUNDLE / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def test_metadata_is_complete() -> None:
+    metadata = json.loads((BUNDLE / "configs" / "metadata.json").read_text())
+    assert MANDATORY - set(metadata) == set()
+    assert metadata["version"] in metadata["changelog"]
+    image, pred = metadata["network_data_format"]["inputs"]["image"], metadata["network_data_format"]["outputs"]["pred"]
+    assert len(image["channel_def"]) == image["num_channels"]
+    assert len(pred["channel_def"]) == pred["num_channels"]
+
+
+@pytest.mark.parametrize("kind, config", [("train", "train.yaml"), ("infer", "inference.yaml")])
+def test_properties_are_where_monai_looks_for_them(
+    kind: str, config: str, cohort: Path, tmp_path: Path, monai_as_it_was: None
+) -> None:
+    workflow = ConfigWorkflow(
+        config_file=str(BUNDLE / "configs" / config),
+        meta_file=str(BUNDLE / "configs" / "metadata.json"),
+        logging_file=False,
+        workflow_type=kind,
+        bundle_root=str(BUNDLE),
+        dataset_dir=str(cohort),
+        output_dir=str(tmp_path),
+    )
+    workflow.initialize()
+    assert not workflow.check_properties()
+
+
+def test_the_fresh_network_matches_the_metadata(cohort: Path) -> None:
+    verify_net_in_out(
+        net_id="network_def",
+        meta_file=str(BUNDLE / "configs" / "metadata.json"),
+        config_file=str(BUNDLE / "configs" / "inference.yaml"),
+        device="cpu",
+        dataset_dir=str(cohort),
+    )

@@ -1,0 +1,213 @@
+"""A datalist reads back what was written, and says what is wrong with any other."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monai_memvit.data import (
+    Case,
+    Datalist,
+    IdentityKey,
+    id_map,
+    load_case_index,
+    load_class_names,
+    load_fingerprint,
+    load_id_map,
+    load_num_channels,
+    load_section,
+    nested_subset,
+)
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def make(folder: Path) -> Datalist:
+    """A valid datalist of 12 + 4 + 4 samples, two per patient."""
+    identity = IdentityKey.load_or_create(folder)
+
+    def item(number: int) -> dict[str, Any]:
+        sample, group = f"secret-{number}", f"patient-{number // 2}"
+        return {
+            "image": f"images/{number}.png",
+            "label": number % 2,
+            "sample_key": sample,
+            "group_key": group,
+            "sample_id": identity.identify(sample),
+            "group_id": identity.identify(group),
+        }
+
+    items = [item(number) for number in range(20)]
+    ids = id_map(i["sample_id"] for i in items)
+    sections = {"training": items[:12], "validation": items[12:16], "test": items[16:]}
+    return Datalist("set", ["benign", "tumour"], 3, "ab" * 32, ids, sections)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    make(tmp_path).save(tmp_path / "datalist.json")
+    return tmp_path / "datalist.json"
+
+
+def test_what_is_saved_is_loaded(path: Path) -> None:
+    original = make(path.parent)
+    loaded = Datalist.load(path)
+    assert loaded == original
+    assert load_class_names(path) == ["benign", "tumour"]
+    assert load_id_map(path) == original.id_map
+    assert load_fingerprint(path) == "ab" * 32
+    assert load_num_channels(path) == 3
+
+
+def test_a_section_holds_no_key_of_a_patient(path: Path) -> None:
+    items = load_section(path, "training")
+    assert "secret" not in str(items) and "patient" not in str(items)
+    assert {tuple(item) for item in items} == {("image", "label", "sample_id", "group_id")}
+    assert [item["image"] for item in items] == [str(path.parent / "images" / f"{n}.png") for n in range(12)]
+    assert "secret" not in repr(Datalist.load(path))
+
+
+def test_a_fraction_of_a_section_is_the_nested_subset(path: Path) -> None:
+    items = load_section(path, "training")
+    chosen = nested_subset([item["label"] for item in items], 0.5, 7)
+    assert load_section(path, "training", 0.5, 7) == [items[i] for i in chosen]
+
+
+def test_absolute_images_stay(path: Path) -> None:
+    content = json.loads(path.read_text())
+    content["test"][0]["image"] = "/elsewhere/a.tif"
+    path.write_text(json.dumps(content))
+    assert load_section(path, "test")[0]["image"] == "/elsewhere/a.tif"
+
+
+def test_images_are_absolute_for_a_relative_path(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(path.parent)
+    assert Path(load_section("datalist.json", "test")[0]["image"]).is_absolute()
+
+
+def test_the_case_index_tells_who_is_behind_an_id(path: Path) -> None:
+    item = make(path.parent).sections["validation"][1]
+    expected = Case("secret-13", "patient-6", 1, path.parent / "images/13.png", "validation")
+    index = load_case_index(path)
+    assert len(index) == 20
+    assert index[item["sample_id"]] == expected
+
+
+def test_monai_reads_it_too(path: Path) -> None:
+    from monai.data import load_decathlon_datalist
+
+    items = load_decathlon_datalist(str(path), is_segmentation=False, data_list_key="training")
+    ours = load_section(path, "training")
+    assert [(i["image"], i["label"], i["sample_id"]) for i in items] == [
+        (i["image"], i["label"], i["sample_id"]) for i in ours
+    ]
+
+
+def test_an_unknown_section_is_named(path: Path) -> None:
+    with pytest.raises(ValueError, match="'train' is unknown.*training, validation, test"):
+        load_section(path, "train")
+
+
+def test_an_empty_test_section_is_refused_only_when_asked_for(tmp_path: Path) -> None:
+    datalist = make(tmp_path)
+    datalist.sections["test"] = []
+    datalist.id_map = id_map(i["sample_id"] for items in datalist.sections.values() for i in items)
+    datalist.save(tmp_path / "datalist.json")
+    assert len(load_section(tmp_path / "datalist.json", "validation")) == 4
+    with pytest.raises(ValueError, match=r"datalist\.json: section 'test' is empty"):
+        load_section(tmp_path / "datalist.json", "test")
+
+
+def put(section: str, position: int, **values: Any) -> Change:
+    """A change of one item."""
+    return lambda content: content[section][position].update(values)
+
+
+BAD: dict[str, tuple[Change, str]] = {
+    "version": (lambda c: c.update(format="monai_memvit-datalist/2"), "monai_memvit-datalist/2.*this version reads"),
+    "no format": (lambda c: c.pop("format"), "format None"),
+    "no fingerprint": (lambda c: c.pop("fingerprint"), "lacks the field 'fingerprint'"),
+    "no section": (lambda c: c.pop("validation"), "lacks the field 'validation'"),
+    "kind of field": (lambda c: c.update(num_channels="3"), "'num_channels' is '3'"),
+    "bool is no number": (lambda c: c.update(num_channels=True), "'num_channels' is True"),
+    "no channels": (lambda c: c.update(num_channels=0), "num_channels is 0"),
+    "repeated class": (lambda c: c.update(class_names=["a", "a"]), "not distinct"),
+    "no item": (lambda c: c["test"].append(3), r"test\[4\] is a int"),
+    "missing label": (lambda c: c["training"][3].pop("label"), r"training\[3\] lacks the field 'label'"),
+    "label of text": (put("training", 3, label="1"), r"training\[3\] has label = '1'"),
+    "empty key": (put("training", 3, sample_key=""), r"training\[3\] has sample_key = ''"),
+    "unknown class": (put("test", 1, label=2), r"test\[1\] has the unknown class 2.*benign, tumour"),
+    "negative class": (put("test", 1, label=-1), "unknown class -1"),
+    "one class": (lambda c: [i.update(label=1) for i in c["training"]], "one class only .'tumour'"),
+    "empty training": (lambda c: c.update(training=[]), "'training' is empty"),
+    "empty validation": (lambda c: c.update(validation=[]), "'validation' is empty"),
+    "leak": (put("test", 0, group_key="patient-0"), "group 'patient-0' is in 'training' and in 'test'"),
+    "duplicate": (put("training", 1, sample_key="secret-0"), "'secret-0' occurs twice"),
+    "foreign id": (put("training", 1, sample_id=5), r"sample_id 5 was not made with the identity\.key"),
+    "foreign group id": (
+        lambda c: [i.update(group_id=5) for i in c["training"][:2]],
+        r"group_id 5 was not made with the identity\.key",
+    ),
+    "id too large": (put("training", 1, sample_id=2**63), "outside 0"),
+    "id map": (lambda c: c.update(id_map=1), "id_map is 1, but its sample ids give"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_content_is_named_with_the_file(path: Path, name: str) -> None:
+    change, message = BAD[name]
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=message) as caught:
+        Datalist.load(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"format": ', "\x00", "[]"])
+def test_malformed_json_is_named(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"datalist\.json (is not valid JSON|holds a list)"):
+        Datalist.load(path)
+
+
+def test_absent_files_and_folders_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not exist: make it"):
+        Datalist.load(tmp_path / "datalist.json")
+    with pytest.raises(ValueError, match="is a folder"):
+        Datalist.load(tmp_path)
+
+
+def test_colliding_ids_are_named(tmp_path: Path) -> None:
+    datalist = make(tmp_path)
+    first, second = datalist.sections["training"][:2]
+    second["sample_id"] = first["sample_id"]
+    with pytest.raises(ValueError, match="'secret-0' and 'secret-1' have the same id"):
+        datalist.validate()
+
+
+def test_another_identity_key_is_noticed(path: Path) -> None:
+    (path.parent / "identity.key").write_text("ab" * 32 + "\n")
+    with pytest.raises(ValueError, match="was not made with the identity.key in this folder"):
+        load_section(path, "training")
+
+
+def test_without_the_key_a_datalist_still_serves(path: Path) -> None:
+    (path.parent / "identity.key").unlink()
+    assert len(load_section(path, "training")) == 12
+
+
+def test_an_invalid_datalist_is_not_written(path: Path) -> None:
+    before = path.read_bytes()
+    bad = copy.deepcopy(make(path.parent))
+    bad.sections["training"] = []
+    with pytest.raises(ValueError, match="empty"):
+        bad.save(path)
+    assert path.read_bytes() == before
+    assert sorted(os.listdir(path.parent)) == ["datalist.json", "identity.key"]

@@ -1,0 +1,66 @@
+"""All figures of an evaluation."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from ignite.engine import Engine
+from PIL import Image
+from sklearn.metrics import accuracy_score, confusion_matrix
+
+from monai_memvit import ClassificationReport
+from monai_memvit.metrics import classification_summary
+
+CLASSES = ["a", "b", "c"]
+
+
+def _run(batches, **options) -> Engine:
+    engine = Engine(lambda engine, batch: batch)
+    ClassificationReport(CLASSES, **options).attach(engine)
+    engine.run(batches, max_epochs=options.pop("epochs", 1))
+    return engine
+
+
+@pytest.fixture
+def batches():
+    torch.manual_seed(0)
+    probabilities, labels = torch.randn(11, 3).softmax(-1), torch.arange(11) % 3
+    items = [{"pred": p, "label": y} for p, y in zip(probabilities, labels)]
+    return [items[:4], items[4:8], items[8:]]
+
+
+def _columns(batches):
+    items = [item for batch in batches for item in batch]
+    return torch.stack([i["pred"] for i in items]), torch.stack([i["label"] for i in items])
+
+
+def test_metrics_are_those_of_all_batches_together(batches):
+    metrics = _run(batches, prefix="test_").state.metrics
+    expected = classification_summary(*_columns(batches))
+    assert metrics == pytest.approx({f"test_{name}": value for name, value in expected.items()})
+
+
+def test_files_hold_figures_and_confusion_matrix(batches, tmp_path):
+    _run(batches, output_dir=str(tmp_path / "deep" / "out"))
+    probabilities, labels = _columns(batches)
+    report = json.loads((tmp_path / "deep" / "out" / "metrics.json").read_text())
+    predicted = probabilities.argmax(1)
+    assert report["cases"] == 11 and report["class_names"] == CLASSES
+    assert report["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
+    assert report["confusion_matrix"] == confusion_matrix(labels, predicted).tolist()
+    with Image.open(tmp_path / "deep" / "out" / "confusion_matrix.png") as picture:
+        picture.load()
+
+
+def test_every_epoch_is_counted_anew(batches, tmp_path):
+    engine = Engine(lambda engine, batch: batch)
+    ClassificationReport(CLASSES, output_dir=str(tmp_path)).attach(engine)
+    engine.run(batches, max_epochs=2)
+    assert json.loads((tmp_path / "metrics.json").read_text())["cases"] == 11
+
+
+def test_labels_may_be_vectors_of_one(batches):
+    as_vectors = [[{**item, "label": item["label"][None]} for item in batch] for batch in batches]
+    assert _run(as_vectors).state.metrics == _run(batches).state.metrics

@@ -1,0 +1,60 @@
+"""Distilling at the end of a run."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from ignite.engine import Engine
+
+from monai_memvit import MemoryDistillHandler, PrototypicalAttentionLearning
+from monai_memvit.memory import memory_layers
+
+
+def _run(network, learning, **options) -> Engine:
+    engine = Engine(lambda engine, batch: None)
+    MemoryDistillHandler(network, learning, **options).attach(engine)
+    engine.run([0])
+    return engine
+
+
+@pytest.fixture
+def network(make_network, fill_bank):
+    network = make_network().eval()
+    fill_bank(memory_layers(network)[0].bank)
+    return network
+
+
+def test_bank_becomes_its_prototypes_and_is_saved(network, make_network, tmp_path):
+    (layer,) = memory_layers(network)
+    expected = layer.bank.distil(PrototypicalAttentionLearning(4, tau=0.05))
+    engine = _run(network, PrototypicalAttentionLearning(4, tau=0.05), path=str(tmp_path / "deep" / "model.pt"))
+    assert torch.equal(layer.bank.keys, expected.keys) and torch.equal(layer.bank.values, expected.values)
+    assert engine.state.metrics["prototypes"] == 4
+    report = expected.distillation
+    assert engine.state.metrics["prototypes_mmd2"] == pytest.approx(float(report.mmd.mean()))
+    sizes = float(report.effective_sample_size.mean())
+    assert engine.state.metrics["prototypes_effective_sample_size"] == pytest.approx(sizes)
+
+    fresh, images = make_network().eval(), torch.rand(2, 1, 8, 8)
+    fresh.load_state_dict(torch.load(tmp_path / "deep" / "model.pt", weights_only=True))
+    assert torch.equal(fresh(images), network(images))
+
+
+def test_classes_come_from_the_cases(network, cases):
+    _run(network, PrototypicalAttentionLearning(4, stratify="class", value_mode="none"), cases=cases)
+    ids = memory_layers(network)[0].bank.ids
+    for head in ids.T.tolist():
+        assert sorted(cases[i].label for i in head) == [0, 0, 1, 1]
+
+
+def test_values_that_are_nearly_equal_are_warned_about(network):
+    with pytest.warns(UserWarning, match="averages over more than half of the facts"):
+        _run(network, PrototypicalAttentionLearning(4, tau=10.0))
+
+
+def test_distinct_values_are_not(network):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _run(network, PrototypicalAttentionLearning(4, value_mode="none"))

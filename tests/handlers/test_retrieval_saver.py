@@ -1,0 +1,106 @@
+"""The table and the picture of evidence."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+import torch
+from monai.engines import default_prepare_batch
+from PIL import Image
+
+from monai_memvit import PrototypicalAttentionLearning, RetrievalSaver
+from monai_memvit.memory import consulted_cases, memory_layers
+
+CLASSES = ["benign", "malignant"]
+
+
+@pytest.fixture
+def network(make_network, fill_bank):
+    network = make_network()
+    fill_bank(memory_layers(network)[0].bank)
+    return network
+
+
+def _save(make_evaluator, network, cases, folder, **options) -> list[dict[str, str]]:
+    make_evaluator(network, RetrievalSaver(network, str(folder), CLASSES, cases, **options)).run()
+    with open(folder / "predictions.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("retrieval", ["cosine", "logit"])
+@pytest.mark.parametrize("distilled", [False, True])
+def test_table_holds_probabilities_and_past_cases(
+    make_evaluator, network, items, cases, tmp_path, retrieval, distilled
+):
+    (layer,) = memory_layers(network)
+    if distilled:
+        layer.bank = layer.bank.distil(PrototypicalAttentionLearning(5))
+    rows = _save(make_evaluator, network, cases, tmp_path / "out", retrieval=retrieval, top=3, k=4)
+    ids = torch.tensor([item["sample_id"] for item in items])
+    probabilities = network.eval()(torch.stack([item["image"] for item in items]), ids).softmax(-1)
+    evidence = consulted_cases(layer.bank, layer.latest, 4, retrieval, top=3)
+    assert [int(row["sample_id"]) for row in rows] == ids.tolist()
+    for row, expected, past in zip(rows, probabilities, evidence):
+        assert [float(row[f"probability_{c}"]) for c in CLASSES] == pytest.approx(expected.tolist(), abs=1e-5)
+        assert row["predicted"] == CLASSES[int(expected.argmax())]
+        for n, (case, weight) in enumerate(zip(past.ids.tolist(), past.weights.tolist()), start=1):
+            assert int(row[f"past_case_{n}"]) == case
+            assert row[f"past_case_{n}_class"] == CLASSES[cases[case].label]
+            assert float(row[f"past_case_{n}_weight"]) == pytest.approx(weight, abs=1e-3)
+
+
+def test_picture_shows_the_asked_number_of_cases(make_evaluator, network, cases, tmp_path):
+    heights = []
+    for rows in (1, 4):
+        _save(make_evaluator, network, cases, tmp_path, picture_rows=rows)
+        with Image.open(tmp_path / "evidence.png") as picture:
+            picture.load()
+            heights.append(picture.height)
+    assert heights[1] > 2 * heights[0]
+
+
+def test_no_picture(make_evaluator, network, cases, tmp_path):
+    _save(make_evaluator, network, cases, tmp_path / "out", picture_rows=0)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.csv"]
+
+
+@pytest.mark.parametrize("include_keys", [False, True])
+def test_readable_keys_are_written_only_on_demand(make_evaluator, network, cases, tmp_path, include_keys):
+    rows = _save(make_evaluator, network, cases, tmp_path, include_keys=include_keys, picture_rows=0)
+    assert ("sample3" in (tmp_path / "predictions.csv").read_text()) == include_keys
+    assert [row.get("sample_key") for row in rows] == [f"sample{i}" if include_keys else None for i in range(12)]
+
+
+def test_unknown_cases_are_called_unknown(make_evaluator, network, tmp_path):
+    rows = _save(make_evaluator, network, {}, tmp_path)
+    assert {row["past_case_1_class"] for row in rows} == {"unknown"}
+    assert (tmp_path / "evidence.png").exists()
+
+
+def test_fewer_past_cases_than_columns(make_evaluator, network, cases, tmp_path):
+    memory_layers(network)[0].bank.erase(torch.arange(102, 200))
+    rows = _save(make_evaluator, network, cases, tmp_path, top=5)
+    assert all(row["past_case_2"] and row["past_case_3"] == "" for row in rows)
+
+
+def test_errors_come_before_anything_is_written(make_evaluator, make_network, network, cases, tmp_path):
+    def saver(net, **options):
+        return RetrievalSaver(net, str(tmp_path / "out"), CLASSES, cases, **options)
+
+    memory_layers(network)[0].bank.id_map.fill_(5)
+    for net, options, prepare, message in (
+        (network, {"id_map": 6}, {}, "belongs to the table of ids 0000000000000005"),
+        (make_network(), {}, {}, "memory is empty"),
+        (make_network(), {}, {"prepare_batch": default_prepare_batch}, "saw no sample_ids"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make_evaluator(net, saver(net, **options), **prepare).run()
+    assert not (tmp_path / "out").exists()
+
+
+def test_ids_of_an_earlier_batch_do_not_stand_in_for_missing_ones(make_evaluator, network, cases, tmp_path):
+    _save(make_evaluator, network, cases, tmp_path)
+    handler = RetrievalSaver(network, str(tmp_path), CLASSES, cases)
+    with pytest.raises(ValueError, match="saw no sample_ids"):
+        make_evaluator(network, handler, prepare_batch=default_prepare_batch).run()

@@ -1,0 +1,74 @@
+"""Figures of a classifier against scikit-learn."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, roc_auc_score
+
+from monai_memvit.metrics import classification_summary
+
+
+def _cases(classes: int, occurring: int, count: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(classes)
+    labels = torch.arange(count) ** 2 % occurring
+    logits = torch.randn(count, classes)
+    logits[torch.arange(count), labels] += 1
+    return logits.softmax(-1), labels
+
+
+def _expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> float:
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps = [abs(right[number == b].mean() - confidence[number == b].mean()) * (number == b).mean() for b in set(number)]
+    return float(sum(gaps))
+
+
+@pytest.mark.parametrize(("classes", "occurring"), [(2, 2), (4, 4), (5, 3)])
+@pytest.mark.parametrize("bins", [5, 15])
+def test_equals_scikit_learn(classes, occurring, bins):
+    probabilities, labels = _cases(classes, occurring)
+    found = classification_summary(probabilities, labels, bins)
+    predicted, present = probabilities.argmax(1), np.unique(labels)
+    assert found == pytest.approx(
+        {
+            "accuracy": accuracy_score(labels, predicted),
+            "balanced_accuracy": np.mean([(predicted[labels == c] == c).float().mean() for c in present]),
+            "auc": np.mean([roc_auc_score(labels == c, probabilities[:, c]) for c in present]),
+            "f1": f1_score(labels, predicted, labels=present, average="macro"),
+            "calibration_error": _expected_calibration_error(probabilities.numpy(), labels.numpy(), bins),
+        },
+        abs=1e-5,
+    )
+    if classes == occurring:
+        assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted), abs=1e-5)
+
+
+def test_perfect_and_certain():
+    labels = torch.tensor([0, 1, 2, 0])
+    found = classification_summary(torch.eye(3)[labels], labels)
+    assert found == pytest.approx({"accuracy": 1, "balanced_accuracy": 1, "auc": 1, "f1": 1, "calibration_error": 0})
+
+
+def test_one_class_only_has_no_auc():
+    found = classification_summary(torch.tensor([[0.9, 0.1], [0.4, 0.6]]), torch.tensor([0, 0]))
+    assert math.isnan(found["auc"])
+    assert found["accuracy"] == found["balanced_accuracy"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels", "message"),
+    [
+        ((0, 2), [], "N > 0"),
+        ((2, 2), [0], "need"),
+        ((2,), [0, 1], "need"),
+        ((2, 2), [0, 2], r"labels \[0, 2\] are outside the 2 classes"),
+        ((2, 2), [-1, 1], "outside"),
+    ],
+)
+def test_bad_input(shape, labels, message):
+    with pytest.raises(ValueError, match=message):
+        classification_summary(torch.full(shape, 0.5), torch.tensor(labels, dtype=torch.int64))

@@ -1,0 +1,120 @@
+"""The command line: exit codes, messages, and answering help without loading what help does not need."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from monai_memvit import __version__
+from monai_memvit.__main__ import main
+
+HEAVY = {"monai", "torch", "sklearn", "scipy", "PIL", "numpy"}
+
+
+def test_simulate_then_prepare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    npz, out = str(tmp_path / "a.npz"), str(tmp_path / "out")
+    assert main(["simulate", "patches", npz, "--patients", "5", "--patches-per-patient", "8", "--seed", "3"]) == 0
+    assert "40 simulated patches of 5 patients" in capsys.readouterr().out
+    assert main(["prepare", "patches", npz, out, "--name", "demo", "--workers", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "epithelial" in printed and f"datalist: {tmp_path / 'out' / 'datalist.json'}" in printed
+    assert json.loads((tmp_path / "out" / "datalist.json").read_text())["name"] == "demo"
+
+
+def test_every_option_arrives(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "a.npz",
+        pixels=rng.integers(0, 256, (80, 4, 4, 3), dtype=np.uint8),
+        kind=np.tile([0, 1, -1, 1], 20),
+        who=np.repeat(np.arange(20), 4),
+        part=np.repeat(["train", "val"], 40),
+        number=np.arange(80),
+    )
+    names = ["--image", "pixels", "--label", "kind", "--group", "who", "--split", "part", "--key", "number"]
+    options = [*names, "--class-names", "a, b", "--val-fraction", "0.3", "--seed", "1"]
+    assert main(["prepare", "patches", str(tmp_path / "a.npz"), str(tmp_path / "out"), *options]) == 0
+    content = json.loads((tmp_path / "out" / "datalist.json").read_text())
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert content["class_names"] == ["a", "b"]
+    assert report["groups"] == {"training": 7, "validation": 3, "test": 10}
+    assert report["unknown_labels"] == 20
+    assert content["test"][0]["sample_key"] == "10/40"
+
+
+def test_a_broken_image_gives_exit_code_1_and_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "tree" / name).mkdir(parents=True)
+        for i in range(12):
+            Image.new("RGB", (4, 4), (i, 0, 0)).save(tmp_path / "tree" / name / f"p{i}.png")
+    (tmp_path / "tree" / "b" / "p3.png").write_bytes(b"")
+    command = ["prepare", "patches", str(tmp_path / "tree"), str(tmp_path / "out"), "--group-pattern", r"(p\d+)"]
+    assert main([*command, "--test-fraction", "0.3"]) == 1
+    captured = capsys.readouterr()
+    assert f"broken: {tmp_path / 'tree' / 'b' / 'p3.png'}: UnidentifiedImageError" in captured.err
+    assert "1 broken" in captured.out
+    assert (tmp_path / "out" / "datalist.json").exists()
+
+
+@pytest.mark.parametrize(
+    "command, message",
+    [
+        (["prepare", "patches", "absent", "out"], "error: absent does not exist"),
+        (["simulate", "patches", "a.npz", "--patients", "1"], "error: patients is 1"),
+    ],
+)
+def test_an_error_gives_exit_code_2_and_writes_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(command) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(message) and captured.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [[], ["cook"], ["prepare"], ["simulate", "mri"], ["prepare", "patches", "a"]])
+def test_wrong_words_give_exit_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["prepare", "patches", "--help"], ["simulate", "--help"]])
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    script = (
+        "import sys\nfrom monai_memvit.__main__ import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
+    shown, _, modules = done.stdout.strip().rpartition("\n")
+    assert shown == f"monai_memvit {__version__}" if words == ["--version"] else "usage:" in shown
+    assert not HEAVY & set(modules.split())
+
+
+def test_data_loads_neither_monai_nor_torch() -> None:
+    script = (
+        "import sys, monai_memvit.data, monai_memvit.data.patches, monai_memvit.data.simulate\n"
+        "print(*{'monai', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_python_dash_m_passes_the_exit_code_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "monai_memvit", "prepare", "patches", str(tmp_path / "absent"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")

@@ -7,8 +7,11 @@ from importlib import import_module
 
 __all__ = ["register"]
 
-# One module per benchmark, each with add_arguments(parser) and run(args) -> exit code.
-_BENCHMARKS = {"memory": ("memory", "what the memory costs: training step, inference and bytes")}
+# One module per benchmark, each with add_arguments(parser) and run_benchmark(args) -> exit code.
+_BENCHMARKS = {
+    "memory": ("memory", "what the memory costs: training step, inference and bytes"),
+    "patches-study": ("patches_study", "MoViT against the same network without memory, paired, on prepared patches"),
+}
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -21,4 +24,4 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         module = import_module(f".{module_name}", __name__)
         parser = subparsers.add_parser(command, help=summary, description=module.__doc__)
         module.add_arguments(parser)
-        parser.set_defaults(run=module.run)
+        parser.set_defaults(run=module.run_benchmark)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from .tables import markdown_table
 
-__all__ = ["add_arguments", "report", "run"]
+__all__ = ["add_arguments", "report", "run_benchmark"]
 
 
 class _Setting(NamedTuple):
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="where to write all figures, in seconds and bytes")
 
 
-def run(args: argparse.Namespace) -> int:
+def run_benchmark(args: argparse.Namespace) -> int:
     """Measure and print.
 
     Args:

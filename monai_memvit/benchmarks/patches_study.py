@@ -16,7 +16,7 @@ from ..data import Datalist, load_section
 from ..memory import PrototypicalAttentionLearning, memory_layers, memory_off
 from ..metrics import classification_summary
 
-__all__ = ["add_arguments", "colour_baseline", "paired_table", "run"]
+__all__ = ["add_arguments", "colour_baseline", "paired_table", "run_benchmark"]
 
 _ARMS = {"plain": {"memory_layers": []}, "movit": {"memory_layers": [-1]}}
 _KEPT_HANDLERS = ("MemoryUpdateHandler", "LrScheduleHandler")
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report-only", action="store_true", help="print the table of the finished runs")
 
 
-def run(args: argparse.Namespace) -> int:
+def run_benchmark(args: argparse.Namespace) -> int:
     """Run what is not finished yet, then print the table.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import uuid
 from collections.abc import Mapping
@@ -61,7 +62,9 @@ class RunRecorder(MLFlowHandler):
         )
 
     def attach(self, engine: Engine) -> None:
-        """Register with a trainer, after the handlers that add metrics.
+        """Register with a trainer, after the handlers that add metrics and before ``StatsHandler``.
+
+        MONAI's ``StatsHandler`` raises an error anew, and handlers attached after it never hear of it.
 
         Args:
             engine: the trainer.
@@ -94,5 +97,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git_commit() -> str:
+    if shutil.which("git") is None:
+        return "none"
     done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or "none"

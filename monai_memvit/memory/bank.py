@@ -106,8 +106,9 @@ class MemoryBank(nn.Module):
         """
         group_ids = ids if group_ids is None else group_ids
         self._check_update(ids, keys, values, group_ids)
-        ids, groups, keys, values = self._finite(*(t.to(self.keys.device) for t in (ids, group_ids, keys, values)))
-        ids, groups, keys, values = merge_visits(ids, groups, keys.detach(), values.detach())
+        # Plain tensors: a MetaTensor would carry its file name, which may name a patient, into every checkpoint.
+        plain = (t.detach().as_subclass(Tensor).to(self.keys.device) for t in (ids, group_ids, keys, values))
+        ids, groups, keys, values = merge_visits(*self._finite(*plain))
         rows, known = self.rows_of(ids)
         alpha = 1.0 if epoch is None else self.moving_average(epoch)
         stamp = self._latest_epoch() if epoch is None else epoch

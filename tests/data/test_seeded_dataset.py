@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from monai.data import DataLoader
-from monai.transforms import Compose, EnsureTyped, RandAffined, RandFlipd, RandGaussianNoised
+from monai.transforms import Compose, EnsureTyped, RandFlipd, RandGaussianNoised, RandRotated
 
 from monai_memvit import EpochSampler, SeededCacheDataset
 
@@ -16,7 +16,7 @@ def _dataset(seed: int = 0) -> SeededCacheDataset:
     transforms = [
         EnsureTyped("image"),
         RandFlipd("image", 0.5, spatial_axis=1),
-        RandAffined("image", 0.7, rotate_range=1.0),
+        RandRotated("image", 1.0, prob=0.7),
         RandGaussianNoised("image", 0.9),
     ]
     return SeededCacheDataset(ITEMS, Compose(transforms), seed=seed, progress=False)
@@ -28,7 +28,7 @@ def _epochs(first: int, last: int, workers: int = 0, seed: int = 0, batch_size: 
     loader = DataLoader(dataset, batch_size=batch_size, sampler=sampler, num_workers=workers)
     images = []
     for epoch in range(first, last):
-        sampler.epoch = epoch
+        sampler.set_epoch(epoch)
         images.append(torch.cat([batch["image"].as_tensor() for batch in loader]))
     return images
 

@@ -41,18 +41,17 @@ def make_network() -> Callable[[], MoViT]:
 
 @pytest.fixture
 def make_trainer(items: list[dict[str, Any]]) -> Callable[..., SupervisedTrainer]:
-    def make(network: MoViT, *handlers: Any, epochs: int = 2, lr: float = 0.05, batch_size: int = 4) -> SupervisedTrainer:
-        sampler = EpochSampler(items)
-        dataset = _BySampler(items)
+    def make(network: MoViT, *handlers: Any, epochs: int = 2, lr: float = 0.05) -> SupervisedTrainer:
+        loader = DataLoader(_BySampler(items), batch_size=4, sampler=EpochSampler(items), num_workers=0)
         return SupervisedTrainer(
             device=torch.device("cpu"),
             max_epochs=epochs,
-            train_data_loader=DataLoader(dataset, batch_size=batch_size, sampler=sampler, num_workers=0),
+            train_data_loader=loader,
             network=network,
             optimizer=torch.optim.SGD(network.parameters(), lr),
             loss_function=torch.nn.CrossEntropyLoss(),
             prepare_batch=IDS,
-            train_handlers=[sampler, *handlers],
+            train_handlers=list(handlers),
             decollate=False,
         )
 

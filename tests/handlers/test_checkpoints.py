@@ -34,9 +34,8 @@ def _trainer(items, path, resume: bool, seed: int) -> tuple[SupervisedTrainer, d
     """AdamW, cosine schedule, dropout, augmentation, memory: everything that a state could be forgotten of."""
     torch.manual_seed(seed)
     random.seed(seed)
-    network = MoViT.from_preset(
-        "micro", in_channels=1, img_size=8, num_classes=2, hidden_size=24, num_layers=2, dropout_rate=0.2, drop_path_rate=0.2
-    )
+    sizes = {"in_channels": 1, "img_size": 8, "num_classes": 2, "hidden_size": 24, "num_layers": 2}
+    network = MoViT.from_preset("micro", **sizes, dropout_rate=0.2, drop_path_rate=0.2)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 6)
     augmentation = Compose([EnsureTyped("image"), RandFlipd("image", 0.5), RandGaussianNoised("image", 0.5)])
@@ -52,7 +51,6 @@ def _trainer(items, path, resume: bool, seed: int) -> tuple[SupervisedTrainer, d
         loss_function=torch.nn.CrossEntropyLoss(),
         prepare_batch=PrepareBatchExtraInput({"sample_ids": "sample_id", "group_ids": "group_id"}),
         train_handlers=[
-            sampler,
             MemoryUpdateHandler(network, id_map=3),
             LrScheduleHandler(schedule, print_lr=False),
             ResumeCheckpoint(objects, str(path), resume=resume),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from ignite.engine import Engine
 from PIL import Image
-from sklearn.metrics import accuracy_score, confusion_matrix
+from sklearn.metrics import accuracy_score, confusion_matrix, roc_auc_score
 
 from monai_memvit import ClassificationReport
 from monai_memvit.metrics import classification_summary
@@ -38,8 +38,15 @@ def _columns(batches):
 
 def test_metrics_are_those_of_all_batches_together(batches):
     metrics = _run(batches, prefix="test_").state.metrics
-    expected = classification_summary(*_columns(batches))
-    assert metrics == pytest.approx({f"test_{name}": value for name, value in expected.items()})
+    probabilities, labels = _columns(batches)
+    expected = classification_summary(probabilities, labels)
+    expected |= {f"auc_{c}": roc_auc_score(labels == i, probabilities[:, i]) for i, c in enumerate(CLASSES)}
+    assert metrics == pytest.approx({f"test_{name}": value for name, value in expected.items()}, abs=1e-6)
+
+
+def test_a_class_that_does_not_occur_has_no_auc(batches):
+    without_c = [[item for item in batch if item["label"] < 2] for batch in batches]
+    assert {"val_auc_a", "val_auc_b"} == {name for name in _run(without_c).state.metrics if "auc_" in name}
 
 
 def test_files_hold_figures_and_confusion_matrix(batches, tmp_path):

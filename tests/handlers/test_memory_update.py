@@ -110,8 +110,8 @@ def test_when_training_reads(make_network, make_trainer, option, reads):
 def test_always_reads_in_the_first_epoch_what_its_steps_have_written(make_network, make_trainer):
     network = make_network()
     handler = MemoryUpdateHandler(network, read_during_training="always", timing="step")
-    trainer, seen = make_trainer(network, handler, epochs=1), []
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: seen.append(network.blocks[-1].attention.gate_bias.grad))
+    trainer, seen, gate = make_trainer(network, handler, epochs=1), [], network.blocks[-1].attention.gate_bias
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: seen.append(gate.grad))
     trainer.run()
     assert seen[0] is None and (seen[-1] != 0).any()
 

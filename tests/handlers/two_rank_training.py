@@ -44,7 +44,7 @@ def train(path: str, samples: int, rank: int = 0, world_size: int = 1) -> None:
         optimizer=torch.optim.SGD(network.parameters(), 0.05),
         loss_function=torch.nn.CrossEntropyLoss(),
         prepare_batch=PrepareBatchExtraInput({"sample_ids": "sample_id", "group_ids": "group_id"}),
-        train_handlers=[sampler, MemoryUpdateHandler(network, moving_average=lambda epoch: 0.5)],
+        train_handlers=[MemoryUpdateHandler(network, moving_average=lambda epoch: 0.5)],
         decollate=False,
     )
     trainer.run()

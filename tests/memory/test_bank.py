@@ -8,6 +8,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor
 
 from monai_memvit.memory import AttentionMovingAverage, MemoryBank, PrototypicalAttentionLearning
 
@@ -103,6 +104,17 @@ def test_stored_facts_do_not_follow_their_sources_and_carry_no_gradient(bank):
     assert not bank.keys.requires_grad and (bank.keys != 0).all()
 
 
+def test_names_of_files_never_enter_the_bank():
+    bank, meta = MemoryBank(H, D), {"filename_or_obj": "patient_smith.png"}
+    for ids in ([2, 1, 1], [1, 3]):
+        keys, values = (MetaTensor(t, meta=dict(meta)) for t in _facts(len(ids)))
+        bank.update(MetaTensor(torch.tensor(ids), meta=dict(meta)), keys, values, epoch=1)
+    assert {type(t) for t in bank.state_dict().values()} == {torch.Tensor}
+    file = io.BytesIO()
+    torch.save(bank.state_dict(), file)
+    assert b"smith" not in file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("visits", "left"),
     [
@@ -193,8 +205,14 @@ def test_any_search_may_be_injected(bank):
     assert (bank.search(torch.randn(2, H, 4, D), 7).ids == 10).all() and calls == [7]
 
 
-@pytest.mark.parametrize(("shape", "k", "message"), [((2, H, D), 1, "queries must be"), ((2, H, 4, D + 1), 1, "queries must be"),
-                                                     ((2, H, 4, D), 0, "k must be at least 1")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "k", "message"),
+    [
+        ((2, H, D), 1, "queries must be"),
+        ((2, H, 4, D + 1), 1, "queries must be"),
+        ((2, H, 4, D), 0, "k must be at least 1"),
+    ],
+)
 def test_bad_searches(bank, shape, k, message):
     with pytest.raises(ValueError, match=message):
         bank.search(torch.randn(shape), k)

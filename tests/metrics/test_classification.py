@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, roc_auc_score
 
-from monai_memvit.metrics import classification_summary
+from monai_memvit.metrics import classification_summary, one_against_rest_auc
 
 
 def _cases(classes: int, occurring: int, count: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
@@ -45,6 +45,14 @@ def test_equals_scikit_learn(classes, occurring, bins):
     )
     if classes == occurring:
         assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted), abs=1e-5)
+
+
+def test_auc_of_every_class_that_occurs():
+    probabilities, labels = _cases(5, 3)
+    found, present = one_against_rest_auc(probabilities, labels), labels.unique()
+    expected = [roc_auc_score(labels == c, probabilities[:, c]) for c in present]
+    np.testing.assert_allclose(found[present], expected, atol=1e-5)
+    assert found.isnan().sum() == 5 - len(present)
 
 
 def test_perfect_and_certain():

@@ -61,7 +61,9 @@ def test_equals_monais_vit_with_the_same_weights(spatial_dims):
     torch.testing.assert_close(ours(images), theirs(images)[0])
 
 
-@pytest.mark.parametrize("options", [{"pool": "mean"}, {"spatial_dims": 3}, {"memory_layers": (0, 2)}, {"pos_embed": "sincos"}])
+@pytest.mark.parametrize(
+    "options", [{"pool": "mean"}, {"spatial_dims": 3}, {"memory_layers": (0, 2)}, {"pos_embed": "sincos"}]
+)
 def test_shapes_and_gradients(make_net, options):
     net = make_net(**options).train()
     images = torch.rand(2, 3, *(16,) * options.get("spatial_dims", 2))

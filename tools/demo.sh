@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The main job from end to end: demo.sh OUT [DATA]. Without DATA the package makes a cohort: no download, no patients.
-# EPOCHS (default 15) sets how long it trains. What was trained on the same data already is not trained again.
+# EPOCHS (default 40) sets how long it trains. What was trained on the same data already is not trained again.
 set -euo pipefail
 out=$1 data=${2:-}
 python=${PYTHON:-.venv/bin/python}
@@ -38,7 +38,7 @@ if [ "$(cat "$out/trained_on" 2>/dev/null)" = "$fingerprint" ]; then
 else
     say "3/6 train"
     bundle_run "$bundle/configs/train.yaml" --output_dir "$out/results" --model_dir "$out/models" \
-        --max_epochs "${EPOCHS:-15}"
+        --max_epochs "${EPOCHS:-40}" --learning_rate 0.001
     say "4/6 distil the memory into prototypes"
     over_train distil.yaml
     echo "$fingerprint" > "$out/trained_on"

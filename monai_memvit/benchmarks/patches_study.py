@@ -30,14 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: gains the options.
     """
     parser.add_argument("data", type=Path, help="folder made by `prepare patches`")
-    parser.add_argument("--out", type=Path, required=True, help="JSON lines, one per run; finished runs are not repeated")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="JSON lines, one per run; finished runs are not repeated"
+    )
     parser.add_argument("--bundle", type=Path, default=Path("bundles/histology_patch_classification"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.01, 0.03, 0.1, 1.0])
-    parser.add_argument("--images", type=int, default=30_000, help="images seen per run, at least 12 and at most 100 epochs")
+    parser.add_argument(
+        "--images", type=int, default=30_000, help="images seen per run, at least 12 and at most 100 epochs"
+    )
     parser.add_argument("--section", default="test", help="section of the datalist to test on; never used in training")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--override", action="append", default=[], metavar="KEY=JSON", help="further settings of train.yaml")
+    parser.add_argument(
+        "--override", action="append", default=[], metavar="KEY=JSON", help="further settings of train.yaml"
+    )
     parser.add_argument("--report-only", action="store_true", help="print the table of the finished runs")
 
 
@@ -82,7 +88,12 @@ def _finished(path: Path) -> list[dict[str, Any]]:
 def _train_and_test(args: argparse.Namespace, seed: int, fraction: float, arm: dict[str, Any]) -> dict[str, Any]:
     cases = len(load_section(args.data / "datalist.json", "training", fraction, seed))
     epochs = min(100, max(12, math.ceil(args.images / cases)))
-    settings = {"dataset_dir": str(args.data), "bundle_root": str(args.bundle), "seed": seed, "training_fraction": fraction}
+    settings = {
+        "dataset_dir": str(args.data),
+        "bundle_root": str(args.bundle),
+        "seed": seed,
+        "training_fraction": fraction,
+    }
     settings |= {"max_epochs": epochs} | arm | {k: json.loads(v) for k, v in (o.split("=", 1) for o in args.override)}
     parser = _parse(args.bundle, args.section, settings)
     parser.get_parsed_content("train::trainer").run()
@@ -95,7 +106,7 @@ def _train_and_test(args: argparse.Namespace, seed: int, fraction: float, arm: d
 
 
 def _parse(bundle: Path, section: str, settings: dict[str, Any]) -> Any:
-    """The bundle's own training job, without tracking, checkpoints and validation: the last epoch's weights are tested."""
+    """The bundle's own training job without tracking, checkpoints and validation: the last weights are tested."""
     from monai.bundle import ConfigParser
     from monai.data import set_track_meta
     from monai.utils import set_determinism
@@ -172,8 +183,8 @@ def paired_table(rows: list[dict[str, Any]]) -> str:
     Returns:
         the table; fractions without a whole pair are left out.
     """
-    lines = ["| training cases (seeds) | metric | plain ViT | MoViT | MoViT − plain [95 %] | memory on − off | prototypes − plain |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    columns = ["training cases (seeds)", "metric", "plain ViT", "MoViT", "MoViT − plain [95 %]", "memory on − off"]
+    lines = [" | ".join(["", *columns, "prototypes − plain", ""]).strip(), "|---|---|---|---|---|---|---|"]
     for fraction in sorted({row["fraction"] for row in rows}):
         arms = {arm: {r["seed"]: r for r in rows if (r["fraction"], r["arm"]) == (fraction, arm)} for arm in _ARMS}
         seeds = sorted(set(arms["plain"]) & set(arms["movit"]))
@@ -187,7 +198,12 @@ def _line(plain: list[dict[str, Any]], movit: list[dict[str, Any]], metric: str)
     def column(runs: list[dict[str, Any]], reading: str = "") -> np.ndarray:
         return 100 * np.array([r[metric + reading] for r in runs])
 
-    base, ours, off, distilled = column(plain), column(movit), column(movit, "_memory_off"), column(movit, "_prototypes")
+    base, ours, off, distilled = (
+        column(plain),
+        column(movit),
+        column(movit, "_memory_off"),
+        column(movit, "_prototypes"),
+    )
     cells = [f"{plain[0]['cases']} ({len(plain)})", metric.replace("_", " "), _spread(base), _spread(ours)]
     cells += [f"{_signed(ours - base)} {_interval(ours - base)}", _signed(ours - off), _signed(distilled - base)]
     return "| " + " | ".join(cells) + " |"

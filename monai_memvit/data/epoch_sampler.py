@@ -10,7 +10,7 @@ __all__ = ["EpochSampler"]
 
 
 class EpochSampler(DistributedSampler[tuple[int, int]]):
-    """A ``DistributedSampler`` that yields ``(epoch, index)``, so that a dataset can draw its augmentation from exactly those two.
+    """A ``DistributedSampler`` that yields ``(epoch, index)``: all that a dataset needs to draw its augmentation.
 
     Its only state is the epoch, which MONAI's engines set for every ``DistributedSampler``: resuming and any number of
     workers give the same order and, with :class:`SeededCacheDataset`, the same images.
@@ -26,9 +26,7 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
         ValueError: when there are no samples or the rank does not exist.
     """
 
-    def __init__(
-        self, dataset: Sized, shuffle: bool = True, seed: int = 0, rank: int = 0, world_size: int = 1
-    ) -> None:
+    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
         if len(dataset) == 0:
             raise ValueError("there are no samples to draw from.")
         super().__init__(dataset, num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)

@@ -84,7 +84,9 @@ class ResumeCheckpoint:
 
 
 class BestModelSaver:
-    """Saves the network whenever a validation metric reaches a new best; part of a :class:`ResumeCheckpoint`, it remembers.
+    """Saves the network whenever a validation metric reaches a new best.
+
+    As one of the objects of a :class:`ResumeCheckpoint` it remembers that best across interruptions.
 
     Args:
         network: saved as its ``state_dict``, memory included.

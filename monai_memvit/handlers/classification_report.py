@@ -19,7 +19,7 @@ __all__ = ["ClassificationReport"]
 
 
 class ClassificationReport:
-    """Collects probabilities and labels of an epoch and adds :func:`classification_summary`, and the AUC of each class, to the metrics.
+    """Adds :func:`classification_summary` of an epoch, and the AUC of each class, to the metrics.
 
     It reports what its own process evaluates: of several ranks, let one evaluate all cases.
 

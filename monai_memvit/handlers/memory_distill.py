@@ -22,8 +22,8 @@ class MemoryDistillHandler:
 
     Best attached to an evaluator that walks over the training cases in evaluation mode after a
     ``MemoryUpdateHandler(update="overwrite")``: the prototypes then come from fresh facts of the final weights.
-    ``engine.state.metrics`` gains ``prototypes``, ``prototypes_mmd2`` and ``prototypes_effective_sample_size`` (how many
-    facts each prototype's value averages over; about the whole bank means that all values are nearly the same).
+    ``engine.state.metrics`` gains ``prototypes``, ``prototypes_mmd2`` and ``prototypes_effective_sample_size`` (how
+    many facts each prototype's value averages over; about the whole bank means that all values are nearly the same).
 
     Args:
         network: a network with memory layers.

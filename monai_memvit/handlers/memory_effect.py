@@ -27,7 +27,9 @@ class MemoryEffectHandler:
         about_zero: differences up to this size are warned about.
     """
 
-    def __init__(self, network: nn.Module, evaluator: Evaluator, metric: str = "val_auc", about_zero: float = 0.005) -> None:
+    def __init__(
+        self, network: nn.Module, evaluator: Evaluator, metric: str = "val_auc", about_zero: float = 0.005
+    ) -> None:
         self.network = network
         self.evaluator = evaluator
         self.metric = metric

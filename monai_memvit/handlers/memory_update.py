@@ -31,8 +31,8 @@ class MemoryUpdateHandler:
             refreshing a bank with final weights in an evaluator.
         moving_average: epoch (from 0) -> weight of the new fact; None takes eq. (2) over the trainer's ``max_epochs``.
         timing: ``"epoch"`` averages the visits of an epoch and stores once; ``"step"`` stores after every iteration.
-        read_during_training: ``"after_first_epoch"``: the first epoch only writes; ``"always"`` or ``"never"`` (the gate
-            gets no gradient then).
+        read_during_training: ``"after_first_epoch"``: the first epoch only writes; ``"always"`` or ``"never"`` (the
+            gate gets no gradient then).
         id_map: digest of the table of ids, from the datalist; 0 does not check.
 
     Raises:
@@ -104,7 +104,7 @@ class MemoryUpdateHandler:
         for layer, staged in zip(self.layers, self._staged):
             if not staged:
                 raise ValueError(
-                    "no sample ids reached the memory, so nothing was stored: hand sample_ids to the network, for example by "
+                    "no sample ids reached the memory, so nothing was stored: hand sample_ids to the network, as by "
                     "PrepareBatchExtraInput(extra_keys={'sample_ids': 'sample_id', 'group_ids': 'group_id'})."
                 )
             ids, groups, _, keys, values = (_gather(torch.cat(column)) for column in zip(*staged))

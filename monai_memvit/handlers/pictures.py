@@ -52,8 +52,15 @@ def confusion_picture(matrix: Tensor, class_names: Sequence[str]) -> Any:
     for row, counts in enumerate(matrix.tolist()):
         for column, count in enumerate(counts):
             dark = share[row, column] > 0.5
-            axes.text(column, row, f"{count}\n{share[row, column]:.0%}", ha="center", va="center", size=8,
-                      color="white" if dark else "black")
+            axes.text(
+                column,
+                row,
+                f"{count}\n{share[row, column]:.0%}",
+                ha="center",
+                va="center",
+                size=8,
+                color="white" if dark else "black",
+            )
     return figure
 
 

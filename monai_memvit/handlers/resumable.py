@@ -14,8 +14,8 @@ __all__ = ["RandomState"]
 class RandomState:
     """Python's, NumPy's and torch's generators as one object with a ``state_dict``.
 
-    One of the objects of a :class:`ResumeCheckpoint`, beside network, optimizer and schedule. The state holds tensors and
-    plain containers only.
+    One of the objects of a :class:`ResumeCheckpoint`, beside network, optimizer and schedule. The state holds tensors
+    and plain containers only.
     """
 
     def state_dict(self) -> dict[str, Any]:

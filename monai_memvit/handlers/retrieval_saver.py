@@ -26,9 +26,9 @@ __all__ = ["RetrievalSaver"]
 class RetrievalSaver:
     """Saves ``predictions.csv`` and ``evidence.png`` when an evaluator has finished.
 
-    Each row of the table is a case: its opaque id, the probabilities, the predicted class, and the ``top`` past cases with
-    class and weight (weights of all cases that were found sum to 1). By default past cases are found by key-key cosine, which
-    is a similarity search; ``retrieval="logit"`` gives those that entered the logits, as the paper reads its memory.
+    Each row of the table is a case: its opaque id, the probabilities, the predicted class, and the ``top`` past cases
+    with class and weight (weights of all cases that were found sum to 1). By default past cases are found by key-key
+    cosine, which is a similarity search; ``retrieval="logit"`` gives those that entered the logits, as the paper reads its memory.
     Of several memory layers the last one is asked.
 
     Args:
@@ -45,7 +45,8 @@ class RetrievalSaver:
         id_map: digest of the table of ids that ``cases`` belongs to; 0 does not check.
 
     Raises:
-        ValueError: while running, when the memory is empty or belongs to another table of ids, or cases came without ids.
+        ValueError: while running, when the memory is empty or belongs to another table of ids, or cases came without
+            ids.
     """
 
     def __init__(
@@ -140,7 +141,9 @@ class RetrievalSaver:
         for past_id, weight in zip(past.ids.tolist(), past.weights.tolist()):
             known = self.cases.get(past_id)
             agrees = None if known is None else known.label == predicted
-            panels.append(Panel(_pixels(self._path(past_id)), f"{self._class_of(past_id)}\nweight {weight:.1%}", agrees))
+            panels.append(
+                Panel(_pixels(self._path(past_id)), f"{self._class_of(past_id)}\nweight {weight:.1%}", agrees)
+            )
         return panels + [Panel(_pixels(None), "", None)] * (self.top + 1 - len(panels))
 
     def _path(self, sample_id: int) -> Path | None:

@@ -32,10 +32,10 @@ def unique_run_name(prefix: str = "run") -> str:
 
 
 class RunRecorder(MLFlowHandler):
-    """MONAI's ``MLFlowHandler`` for the trainer of a run: parameters and versions at its start, final metrics and artifacts at its end.
+    """MONAI's ``MLFlowHandler`` with parameters and versions at a run's start, final metrics and artifacts at its end.
 
-    A run that ends by an error is marked FAILED. Validation metrics go into the same run by a plain ``MLFlowHandler`` of the
-    same ``run_name`` on the evaluator. ``MLFLOW_TRACKING_URI`` overrides ``tracking_uri``.
+    A run that ends by an error is marked FAILED. Validation metrics go into the same run by a plain ``MLFlowHandler``
+    of the same ``run_name`` on the evaluator. ``MLFLOW_TRACKING_URI`` overrides ``tracking_uri``.
 
     Args:
         run_name: unique, see :func:`unique_run_name`.

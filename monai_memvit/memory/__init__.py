@@ -9,7 +9,7 @@ from .facts import CaseSnapshot, Facts, RetrievedFacts
 from .faiss_search import FaissSearch
 from .layers import memory_layers, memory_off
 from .moving_average import AttentionMovingAverage
-from .prototypes import PrototypicalAttentionLearning, Prototypes
+from .prototypes import Prototypes, PrototypicalAttentionLearning
 from .search import ExactSearch
 from .statistics import chance_purity, class_purity, effective_number, labels_of
 

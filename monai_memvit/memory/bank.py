@@ -30,7 +30,8 @@ class MemoryBank(nn.Module):
     Args:
         num_heads: H.
         head_dim: d.
-        moving_average: epoch -> weight of the new fact in eq. (1); defaults to :class:`AttentionMovingAverage` over 100 epochs.
+        moving_average: epoch -> weight of the new fact in eq. (1); defaults to :class:`AttentionMovingAverage` over
+            100 epochs.
         search: finds the nearest facts; defaults to :class:`ExactSearch`.
         capacity: the most facts to keep, the least recently updated go first; None keeps all, as the paper does.
 

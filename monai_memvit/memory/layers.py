@@ -27,7 +27,7 @@ def memory_layers(network: nn.Module) -> list[nn.Module]:
     layers = [m for m in network.modules() if isinstance(getattr(m, "bank", None), MemoryBank)]
     if not layers:
         raise ValueError(
-            f"{type(network).__name__} has no memory layer: use MoViT, MemViT(memory_layers=(-1,)) or memorize(network)."
+            f"{type(network).__name__} has no memory layer: use MoViT, MemViT(memory_layers=(-1,)) or memorize()."
         )
     return layers
 

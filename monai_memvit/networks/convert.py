@@ -86,7 +86,9 @@ def _has_class_token(network: nn.Module) -> bool:
     return any(hasattr(module, "cls_token") for module in network.modules())
 
 
-def _arrive(network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _arrive(
+    network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     network.cases.arrive(kwargs.pop("sample_ids", None), kwargs.pop("group_ids", None))
     return args, kwargs
 

@@ -20,7 +20,8 @@ class MemoryAttention(nn.Module):
     Two separate softmaxes and a convex gate, as in Memorizing Transformers; retrieval is by inner product, the
     attention logit itself. Where nothing can be read (empty bank, all facts excluded, reading switched off) the
     result is that of the local attention to the last bit. The layer never writes to its bank: with sample ids
-    present, a forward pass leaves a :class:`CaseSnapshot` in ``latest``, and a handler stores it after the backward pass.
+    present, a forward pass leaves a :class:`CaseSnapshot` in ``latest``, and a handler stores it after the backward
+    pass.
 
     Args:
         attention: the local attention, with ``project``, ``attend`` and ``merge`` as in :class:`SoftmaxAttention`.
@@ -30,8 +31,8 @@ class MemoryAttention(nn.Module):
         fact: draws a sample's fact from its tokens, see ``monai_memvit.networks.layers``.
         query_tokens: how many tokens consult the memory: 1 for the class token only, which gives the same logits
             in the last block with class-token pooling at a fraction of the cost; None for all.
-        exclude: what a training sample must not find: ``"group"`` (its patient or slide), ``"id"`` (itself) or ``"none"``.
-            In evaluation nothing is excluded.
+        exclude: what a training sample must not find: ``"group"`` (its patient or slide), ``"id"`` (itself) or
+            ``"none"``. In evaluation nothing is excluded.
         gate_bias: first value of the gate's logit; 0 opens it half, as in Memorizing Transformers.
 
     Raises:

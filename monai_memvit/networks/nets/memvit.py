@@ -31,7 +31,8 @@ class MemViT(nn.Module):
         spatial_dims: 2 or 3.
         attention: makes the attention of a block from ``(hidden_size, num_heads, dropout_rate=...)``.
         memory_layers: blocks (negative counts from the end) whose attention consults a memory.
-        memory: makes a memory attention from ``(attention, context=, fact=, query_tokens=)``; defaults to :class:`MemoryAttention`.
+        memory: makes a memory attention from ``(attention, context=, fact=, query_tokens=)``; defaults to
+            :class:`MemoryAttention`.
         embedding: a module ``(B, C, *spatial) -> (B, N, D)``; None builds MONAI's ``PatchEmbeddingBlock``.
         pool: ``"cls"`` reads the class token, ``"mean"`` the mean of the patch tokens (no class token then).
         pos_embed: position embedding of MONAI's block: ``"learnable"``, ``"sincos"`` or ``"none"``.
@@ -76,7 +77,9 @@ class MemViT(nn.Module):
         self.class_token = nn.Parameter(torch.empty(1, 1, hidden_size)) if pool == "cls" else None
         rates = [drop_path_rate * layer / max(1, num_layers - 1) for layer in range(num_layers)]
         self.blocks = nn.ModuleList(
-            EncoderBlock(attention(hidden_size, num_heads, dropout_rate=dropout_rate), hidden_size, mlp_dim, dropout_rate, r)
+            EncoderBlock(
+                attention(hidden_size, num_heads, dropout_rate=dropout_rate), hidden_size, mlp_dim, dropout_rate, r
+            )
             for r in rates
         )
         self.norm = nn.LayerNorm(hidden_size)
@@ -99,9 +102,7 @@ class MemViT(nn.Module):
             query_tokens=1 if only_class_token_counts else None,
         )
 
-    def forward_features(
-        self, x: Tensor, sample_ids: Tensor | None = None, group_ids: Tensor | None = None
-    ) -> Tensor:
+    def forward_features(self, x: Tensor, sample_ids: Tensor | None = None, group_ids: Tensor | None = None) -> Tensor:
         """All tokens after the last block, normalised.
 
         Args:

@@ -52,8 +52,18 @@ def _copy_of_monais_vit(theirs: ViT, **options) -> MemViT:
 def test_equals_monais_vit_with_the_same_weights(spatial_dims):
     torch.manual_seed(0)
     theirs = ViT(
-        3, (16,) * spatial_dims, (4,) * spatial_dims, hidden_size=24, mlp_dim=48, num_layers=3, num_heads=3,
-        classification=True, num_classes=4, post_activation=None, qkv_bias=True, spatial_dims=spatial_dims,
+        3,
+        (16,) * spatial_dims,
+        (4,) * spatial_dims,
+        hidden_size=24,
+        mlp_dim=48,
+        num_layers=3,
+        num_heads=3,
+        classification=True,
+        num_classes=4,
+        post_activation=None,
+        qkv_bias=True,
+        spatial_dims=spatial_dims,
     ).eval()
     theirs.cls_token.data.normal_()
     images = torch.rand(2, 3, *(16,) * spatial_dims)

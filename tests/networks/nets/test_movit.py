@@ -19,9 +19,7 @@ def test_presets_have_the_size_of_the_papers_networks(preset, millions):
 
 def test_memory_costs_one_parameter_per_head():
     sizes = {"in_channels": 3, "img_size": 16, "patch_size": 4, "num_classes": 2}
-    with_memory, without = (
-        sum(p.numel() for p in net.parameters()) for net in (MoViT(**sizes), MemViT(**sizes))
-    )
+    with_memory, without = (sum(p.numel() for p in net.parameters()) for net in (MoViT(**sizes), MemViT(**sizes)))
     assert with_memory - without == 3
 
 

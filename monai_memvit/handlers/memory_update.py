@@ -71,7 +71,7 @@ class MemoryUpdateHandler:
         engine.add_event_handler(Events.STARTED, self._schedule)
         # Not when the run starts: a checkpoint handler that is attached later has not loaded the memory by then.
         engine.add_event_handler(Events.EPOCH_STARTED, self._check_id_map)
-        engine.add_event_handler(Events.EPOCH_STARTED, self._allow_reading)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._begin_epoch)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._stage)
         engine.add_event_handler(_EVENTS[self.timing], self._write)
 
@@ -89,8 +89,9 @@ class MemoryUpdateHandler:
         for layer in self.layers:
             layer.bank.moving_average = self.moving_average or AttentionMovingAverage(engine.state.max_epochs)
 
-    def _allow_reading(self, engine: Engine) -> None:
-        for layer in self.layers:
+    def _begin_epoch(self, engine: Engine) -> None:
+        for layer, staged in zip(self.layers, self._staged):
+            staged.clear()  # an epoch that was broken off leaves its cases behind
             layer.reading_in_training = self.may_read(engine.state.epoch)
 
     def _stage(self) -> None:
@@ -107,10 +108,11 @@ class MemoryUpdateHandler:
                     "no sample ids reached the memory, so nothing was stored: hand sample_ids to the network, as by "
                     "PrepareBatchExtraInput(extra_keys={'sample_ids': 'sample_id', 'group_ids': 'group_id'})."
                 )
-            ids, groups, _, keys, values = (_gather(torch.cat(column)) for column in zip(*staged))
+            ids, groups, keys, values = (_gather(staged, name) for name in ("ids", "groups", "keys", "values"))
             staged.clear()
             layer.bank.update(ids, keys, values, groups, epoch)
 
 
-def _gather(column: Tensor) -> Tensor:
-    return evenly_divisible_all_gather(column, concat=True)
+def _gather(staged: list[CaseSnapshot], name: str) -> Tensor:
+    """One field of all staged cases, of all ranks."""
+    return evenly_divisible_all_gather(torch.cat([getattr(snapshot, name) for snapshot in staged]), concat=True)

@@ -28,8 +28,8 @@ class RetrievalSaver:
 
     Each row of the table is a case: its opaque id, the probabilities, the predicted class, and the ``top`` past cases
     with class and weight (weights of all cases that were found sum to 1). By default past cases are found by key-key
-    cosine, which is a similarity search; ``retrieval="logit"`` gives those that entered the logits, as the paper reads its memory.
-    Of several memory layers the last one is asked.
+    cosine, which is a similarity search; ``retrieval="logit"`` gives those that entered the logits, as the paper reads
+    its memory. Of several memory layers the last one is asked.
 
     Args:
         network: a network with memory layers.

@@ -99,18 +99,21 @@ class MemoryBank(nn.Module):
             ids: opaque sample ids ``(B,)`` int64, in any order, repeats allowed.
             keys: ``(B, H, d)``.
             values: ``(B, H, d)``.
-            group_ids: ``(B,)`` int64; None means that every sample is a group of its own.
+            group_ids: ``(B,)`` int64; None means that every new sample is a group of its own.
             epoch: the present epoch, from 0, for the friction term; None overwrites (weight 1) within the latest one.
 
         Raises:
-            ValueError: when shapes do not fit, or the bank holds prototypes.
+            ValueError: when shapes do not fit, the bank holds prototypes or a stored case comes with another group.
         """
-        group_ids = ids if group_ids is None else group_ids
+        groups_are_given = group_ids is not None
+        group_ids = group_ids if groups_are_given else ids
         self._check_update(ids, keys, values, group_ids)
         # Plain tensors: a MetaTensor would carry its file name, which may name a patient, into every checkpoint.
         plain = (t.detach().as_subclass(Tensor).to(self.keys.device) for t in (ids, group_ids, keys, values))
         ids, groups, keys, values = merge_visits(*self._finite(*plain))
         rows, known = self.rows_of(ids)
+        if groups_are_given:
+            self._check_groups(ids[known], self.groups[rows[known]], groups[known])
         alpha = 1.0 if epoch is None else self.moving_average(epoch)
         stamp = self._latest_epoch() if epoch is None else epoch
         self._blend(rows[known], keys[known], values[known], alpha)
@@ -222,6 +225,12 @@ class MemoryBank(nn.Module):
             stacklevel=3,
         )
         return ids[finite], groups[finite], keys[finite], values[finite]
+
+    @staticmethod
+    def _check_groups(ids: Tensor, stored: Tensor, given: Tensor) -> None:
+        if not torch.equal(stored, given):
+            odd = int(ids[stored != given][0])
+            raise ValueError(f"sample id {odd} is stored under another group id: a sample has one patient or slide.")
 
     def _blend(self, rows: Tensor, keys: Tensor, values: Tensor, alpha: float) -> None:
         blend = AttentionMovingAverage.blend

@@ -332,3 +332,12 @@ def test_bytes_are_those_of_the_facts(bank):
 def test_bad_sizes(sizes):
     with pytest.raises(ValueError, match="must be positive"):
         MemoryBank(sizes[0], sizes[1], capacity=sizes[2])
+
+
+def test_a_case_cannot_move_to_another_patient() -> None:
+    bank = MemoryBank(2, 3)
+    ids, facts = torch.tensor([5, 7]), torch.ones(2, 2, 3)
+    bank.update(ids, facts, facts, torch.tensor([1, 2]))
+    with pytest.raises(ValueError, match="sample id 7 is stored under another group"):
+        bank.update(ids, 2 * facts, facts, torch.tensor([1, 3]))
+    assert torch.equal(bank.keys, facts)

@@ -32,7 +32,7 @@ class MemViT(nn.Module):
         attention: makes the attention of a block from ``(hidden_size, num_heads, dropout_rate=...)``.
         memory_layers: blocks (negative counts from the end) whose attention consults a memory.
         memory: makes a memory attention from ``(attention, context=, fact=, query_tokens=)``; defaults to
-            :class:`MemoryAttention`.
+            :class:`MemoryAttention`. A ``functools.partial`` keeps its own ``fact`` and ``query_tokens``.
         embedding: a module ``(B, C, *spatial) -> (B, N, D)``; None builds MONAI's ``PatchEmbeddingBlock``.
         pool: ``"cls"`` reads the class token, ``"mean"`` the mean of the patch tokens (no class token then).
         pos_embed: position embedding of MONAI's block: ``"learnable"``, ``"sincos"`` or ``"none"``.
@@ -95,12 +95,12 @@ class MemViT(nn.Module):
         has_class_token = self.class_token is not None
         only_class_token_counts = has_class_token and layer == len(self.blocks) - 1
         block = self.blocks[layer]
-        block.attention = memory(
-            block.attention,
-            context=self.cases,
-            fact=class_token_fact if has_class_token else mean_token_fact,
-            query_tokens=1 if only_class_token_counts else None,
-        )
+        defaults = {
+            "fact": class_token_fact if has_class_token else mean_token_fact,
+            "query_tokens": 1 if only_class_token_counts else None,
+        }
+        chosen = getattr(memory, "keywords", {})  # of a functools.partial, as configurations give
+        block.attention = memory(block.attention, context=self.cases, **(defaults | chosen))
 
     def forward_features(self, x: Tensor, sample_ids: Tensor | None = None, group_ids: Tensor | None = None) -> Tensor:
         """All tokens after the last block, normalised.

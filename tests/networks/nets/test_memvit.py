@@ -12,6 +12,7 @@ from monai.networks.nets import ViT
 from monai_memvit import CosineQueryKey, MemViT, SoftmaxAttention
 from monai_memvit.memory import memory_layers, memory_off
 from monai_memvit.networks.blocks import MemoryAttention
+from monai_memvit.networks.layers import attention_fact
 
 SIZES = {"in_channels": 3, "img_size": 16, "patch_size": 4, "num_classes": 4, "hidden_size": 24, "mlp_dim": 48}
 SIZES |= {"num_layers": 3, "num_heads": 3}
@@ -254,3 +255,10 @@ def test_exports_to_torch_and_onnx(make_net, fill, images, facts, tmp_path):
 def test_bad_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         MemViT(**{**SIZES, **options})
+
+
+def test_a_partial_keeps_its_own_fact_and_queries() -> None:
+    memory = functools.partial(MemoryAttention, fact=attention_fact, query_tokens=None, num_neighbors=4)
+    network = MemViT(3, 8, 4, 2, 12, 24, 2, 3, memory_layers=(-1,), memory=memory)
+    attention = network.blocks[-1].attention
+    assert (attention.fact, attention.query_tokens, attention.num_neighbors) == (attention_fact, None, 4)

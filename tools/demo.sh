@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The main job from end to end: demo.sh OUT [DATA]. Without DATA the package makes a cohort: no download, no patients.
+# PREPARE holds further options of `prepare patches`, such as "--label cell_type".
 # EPOCHS (default 40) sets how long it trains. What was trained on the same data already is not trained again.
 set -euo pipefail
 out=$1 data=${2:-}
@@ -30,7 +31,8 @@ fi
 
 say "2/6 prepare $data"
 # 1 says: done, some images are broken and left out; it has named them.
-"$python" -m monai_memvit prepare patches "$data" "$out/data" || [ $? = 1 ]
+# shellcheck disable=SC2086
+"$python" -m monai_memvit prepare patches "$data" "$out/data" ${PREPARE:-} || [ $? = 1 ]
 fingerprint=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["fingerprint"])' "$out/data/datalist.json")
 
 if [ "$(cat "$out/trained_on" 2>/dev/null)" = "$fingerprint" ]; then

@@ -18,7 +18,7 @@ help: ## this list
 	@echo "usage: make TARGET [NAME=value ...]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## prepare, train, distil, evaluate, infer (DATA=a folder or archive of patches; OUT=demo_output)
+demo: $(STAMP) ## prepare, train, distil, evaluate, infer (DATA=patches, OUT=folder, EPOCHS=40, PREPARE=, TRAIN=options)
 	@PYTHON="$(BIN)/python" bash tools/demo.sh "$(OUT)" "$(DATA)"
 
 test: $(STAMP) ## run the tests (TESTS=tests/memory to run some, WORKERS=2)

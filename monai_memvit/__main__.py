@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after the program's name; by default those of the process.
 
     Returns:
-        Exit code: 0 done, 1 done but some files were left out, 2 not done.
+        Exit code: 0 done, 3 done but some files were left out, 2 not done (1 is Python's, for a crash).
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     namespace = _parser(with_benchmarks=words[:1] == ["benchmark"]).parse_args(words)
@@ -79,7 +79,7 @@ def _add_prepare_patches(modalities: argparse._SubParsersAction[argparse.Argumen
     parser = modalities.add_parser(
         "patches",
         help="histology patches: class-folder tree, MedMNIST npz, or npz of named arrays",
-        epilog="Exit code 1: done, but some images are broken and were left out (see OUT/report.json). A source with "
+        epilog="Exit code 3: done, but some images are broken and were left out (see OUT/report.json). A source with "
         "train and val only: its val becomes the test section and validation is drawn from train, so that nothing is "
         "tuned on the patients it is judged by; --val-fraction 0 keeps val as validation.",
     )
@@ -123,7 +123,7 @@ def _prepare_patches(options: argparse.Namespace) -> int:
     for image in report.broken:
         print(f"broken: {image.where}: {image.cause}", file=sys.stderr)
     print(report)
-    return 1 if report.broken else 0
+    return 3 if report.broken else 0
 
 
 def _names(text: str) -> list[str]:

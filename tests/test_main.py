@@ -48,14 +48,14 @@ def test_every_option_arrives(tmp_path: Path) -> None:
     assert content["test"][0]["sample_key"] == "10/40"
 
 
-def test_a_broken_image_gives_exit_code_1_and_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_image_gives_exit_code_3_and_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a", "b"):
         (tmp_path / "tree" / name).mkdir(parents=True)
         for i in range(12):
             Image.new("RGB", (4, 4), (i, 0, 0)).save(tmp_path / "tree" / name / f"p{i}.png")
     (tmp_path / "tree" / "b" / "p3.png").write_bytes(b"")
     command = ["prepare", "patches", str(tmp_path / "tree"), str(tmp_path / "out"), "--group-pattern", r"(p\d+)"]
-    assert main([*command, "--test-fraction", "0.3"]) == 1
+    assert main([*command, "--test-fraction", "0.3"]) == 3
     captured = capsys.readouterr()
     assert f"broken: {tmp_path / 'tree' / 'b' / 'p3.png'}: UnidentifiedImageError" in captured.err
     assert "1 broken" in captured.out

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The main job from end to end: demo.sh OUT [DATA]. Without DATA the package makes a cohort: no download, no patients.
 # PREPARE holds further options of `prepare patches`, such as "--label cell_type".
-# EPOCHS (default 40) sets how long it trains. What was trained on the same data already is not trained again.
+# TRAIN holds further options of the bundle's commands, such as "--preset tiny --image_size 224 --crop_size 224".
+# EPOCHS (default 40) sets how long it trains. What was trained in the same way on the same data is not trained again.
 set -euo pipefail
 out=$1 data=${2:-}
 python=${PYTHON:-.venv/bin/python}
@@ -14,13 +15,14 @@ say() { printf '\n== %s\n' "$*"; }
 bundle_run() { # configs (a file, or a list laid over each other), then further options
     local configs=$1
     shift
-    "$python" -m monai.bundle run --config_file "$configs" --bundle_root "$bundle" --dataset_dir "$out/data" "$@"
+    # shellcheck disable=SC2086
+    "$python" -m monai.bundle run --config_file "$configs" --bundle_root "$bundle" --dataset_dir "$out/data" \
+        --output_dir "$out/results" "$@" ${TRAIN:-}
 }
 over_train() { # a config laid over train.yaml, then further options
     local config=$1
     shift
-    bundle_run "['$bundle/configs/train.yaml','$bundle/configs/$config']" \
-        --output_dir "$out/results" --model_dir "$out/models" "$@"
+    bundle_run "['$bundle/configs/train.yaml','$bundle/configs/$config']" --model_dir "$out/models" "$@"
 }
 
 if [ -z "$data" ]; then
@@ -30,26 +32,27 @@ if [ -z "$data" ]; then
 fi
 
 say "2/6 prepare $data"
-# 1 says: done, some images are broken and left out; it has named them.
+# 3 says: done, some images are broken and left out; it has named them.
 # shellcheck disable=SC2086
-"$python" -m monai_memvit prepare patches "$data" "$out/data" ${PREPARE:-} || [ $? = 1 ]
+"$python" -m monai_memvit prepare patches "$data" "$out/data" ${PREPARE:-} || [ $? = 3 ]
 fingerprint=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["fingerprint"])' "$out/data/datalist.json")
+training="$fingerprint ${EPOCHS:-40} ${TRAIN:-} $(cat "$bundle"/configs/{train,distil}.yaml | sha256sum)"
 
-if [ "$(cat "$out/trained_on" 2>/dev/null)" = "$fingerprint" ]; then
-    say "3/6 and 4/6 done before on this very data (remove $out/trained_on to train again)"
+if [ "$(cat "$out/trained_on" 2>/dev/null)" = "$training" ]; then
+    say "3/6 and 4/6 done before, in this very way on this very data (remove $out/trained_on to train again)"
 else
+    rm -f "$out/trained_on"
     say "3/6 train"
-    bundle_run "$bundle/configs/train.yaml" --output_dir "$out/results" --model_dir "$out/models" \
-        --max_epochs "${EPOCHS:-40}" --learning_rate 0.001
+    bundle_run "$bundle/configs/train.yaml" --model_dir "$out/models" --max_epochs "${EPOCHS:-40}" --learning_rate 0.001
     say "4/6 distil the memory into prototypes"
     over_train distil.yaml
-    echo "$fingerprint" > "$out/trained_on"
+    echo "$training" > "$out/trained_on"
 fi
 
 say "5/6 evaluate on the test cases"
 over_train evaluate.yaml
 say "6/6 infer, with the past cases consulted"
-bundle_run "$bundle/configs/inference.yaml" --output_dir "$out/results/inference" --checkpoint "$out/models/model.pt"
+bundle_run "$bundle/configs/inference.yaml" --checkpoint "$out/models/model.pt"
 
 say "results"
 "$python" - "$out/results/evaluation/metrics.json" <<'END'

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["atomic_write", "atomic_write_bytes", "atomic_write_json", "atomic_write_text", "sync_folder"]
+__all__ = [
+    "atomic_write",
+    "atomic_write_bytes",
+    "atomic_write_json",
+    "atomic_write_text",
+    "sync_folder",
+    "temporary_beside",
+]
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:
@@ -24,6 +33,47 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def temporary_beside(target: Path, mode: int) -> Iterator[tuple[Path, BinaryIO]]:
+    """Open a temporary file in the folder of ``target``, gone afterwards unless it was renamed.
+
+    What killed writers of the same target left behind is removed first. A living writer holds a lock on its file, so
+    that nobody takes it for such a leftover; on file systems without locks leftovers stay.
+
+    Args:
+        target: the file that is to be written.
+        mode: permission bits of the temporary file, lessened by the process's umask.
+
+    Yields:
+        Its path, and the writable, seekable binary file.
+    """
+    _remove_leftovers(target)
+    temporary, descriptor = _create_locked(target, mode)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield temporary, file
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _create_locked(target: Path, mode: int) -> tuple[Path, int]:
+    while True:
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return temporary, descriptor
+        os.close(descriptor)  # another writer took it for a leftover, in the moment before it was locked
+
+
+def _remove_leftovers(target: Path) -> None:
+    for path in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 16}.tmp"):
+        with suppress(OSError), open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 @contextmanager
@@ -41,17 +91,11 @@ def atomic_write(path: str | os.PathLike[str], mode: int = 0o666) -> Iterator[Bi
         The writable, seekable binary file.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+    with temporary_beside(target, mode) as (temporary, file):
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
         os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
     sync_folder(target.parent)
 
 

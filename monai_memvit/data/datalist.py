@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,6 +133,24 @@ def _read_json(path: Path) -> Any:
         raise ValueError(f"{path} is not valid JSON ({error}): prepare the data again") from None
 
 
+def _read_once(path: str | os.PathLike[str]) -> Datalist:
+    """The datalist of a file, validated once as long as neither it nor its key changes; callers must not change it."""
+    path = Path(path).absolute()
+    return _read_state(path, _state(path), _state(path.parent / IDENTITY_FILE))
+
+
+@lru_cache(maxsize=2)
+def _read_state(path: Path, *states: tuple[int, ...] | None) -> Datalist:
+    return Datalist.load(path)
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    if not path.exists():
+        return None
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
 def load_section(
     path: str | os.PathLike[str], section: str, fraction: float = 1.0, seed: int = 0
 ) -> list[dict[str, Any]]:
@@ -153,7 +172,7 @@ def load_section(
     """
     if section not in SECTIONS:
         raise ValueError(f"section {section!r} is unknown: take one of {', '.join(SECTIONS)}")
-    items = Datalist.load(path).sections[section]
+    items = _read_once(path).sections[section]
     if not items:
         raise ValueError(f"{path}: section {section!r} is empty: evaluate another, or prepare data that have one")
     folder = Path(path).resolve().parent
@@ -175,7 +194,7 @@ def load_class_names(path: str | os.PathLike[str]) -> list[str]:
     Args:
         path: the ``datalist.json``.
     """
-    return Datalist.load(path).class_names
+    return list(_read_once(path).class_names)
 
 
 def load_id_map(path: str | os.PathLike[str]) -> int:
@@ -184,7 +203,7 @@ def load_id_map(path: str | os.PathLike[str]) -> int:
     Args:
         path: the ``datalist.json``.
     """
-    return Datalist.load(path).id_map
+    return _read_once(path).id_map
 
 
 def load_num_channels(path: str | os.PathLike[str]) -> int:
@@ -193,7 +212,7 @@ def load_num_channels(path: str | os.PathLike[str]) -> int:
     Args:
         path: the ``datalist.json``.
     """
-    return Datalist.load(path).num_channels
+    return _read_once(path).num_channels
 
 
 def load_fingerprint(path: str | os.PathLike[str]) -> str:
@@ -202,7 +221,7 @@ def load_fingerprint(path: str | os.PathLike[str]) -> str:
     Args:
         path: the ``datalist.json``.
     """
-    return Datalist.load(path).fingerprint
+    return _read_once(path).fingerprint
 
 
 def load_case_index(path: str | os.PathLike[str]) -> Mapping[int, Case]:
@@ -214,6 +233,6 @@ def load_case_index(path: str | os.PathLike[str]) -> Mapping[int, Case]:
     folder = Path(path).resolve().parent
     return {
         item["sample_id"]: Case(item["sample_key"], item["group_key"], item["label"], folder / item["image"], section)
-        for section, items in Datalist.load(path).sections.items()
+        for section, items in _read_once(path).sections.items()
         for item in items
     }

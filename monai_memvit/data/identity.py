@@ -6,11 +6,12 @@ import os
 import re
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import NoReturn
 
-from .atomic import sync_folder
+from .atomic import sync_folder, temporary_beside
 
 __all__ = ["IDENTITY_FILE", "IdentityKey", "id_map"]
 
@@ -90,18 +91,12 @@ class IdentityKey:
 
 
 def _create_exclusively(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode("ascii"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(temporary, path)
-    except FileExistsError:
-        return  # another process was first: its key counts
-    finally:
-        temporary.unlink(missing_ok=True)
+    with temporary_beside(path, 0o600) as (temporary, file):
+        file.write(text.encode("ascii"))
+        file.flush()
+        os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process was first: its key counts
+            os.link(temporary, path)
     sync_folder(path.parent)
 
 

@@ -6,9 +6,13 @@ leaves no checkpoint at all. These write beside the old file and rename.
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+from zipfile import is_zipfile
 
 import ignite.distributed as idist
 import torch
@@ -27,7 +31,8 @@ class ResumeCheckpoint:
 
     Args:
         objects: what to save, by name: network, optimizer, lr_scheduler, random state, best model, ...; each with
-            ``state_dict`` and ``load_state_dict``. The trainer's epoch and iteration are added.
+            ``state_dict`` and ``load_state_dict``. The trainer's epoch and iteration are added, and the scale of the
+            loss where it trains with mixed precision.
         path: the checkpoint file.
         resume: load ``path`` when training starts; a file that does not exist yet starts from scratch.
         interval: epochs between two checkpoints.
@@ -80,13 +85,15 @@ class ResumeCheckpoint:
             raise ValueError(f"{self.path} lacks {absent}: it was not written by this training configuration.")
         for name, value in self.objects.items():
             value.load_state_dict(state[name])
-        engine.state.epoch, engine.state.iteration = state["trainer"]["epoch"], state["trainer"]["iteration"]
+        _go_on(engine, state["trainer"])
 
 
 class BestModelSaver:
     """Saves the network whenever a validation metric reaches a new best.
 
-    As one of the objects of a :class:`ResumeCheckpoint` it remembers that best across interruptions.
+    As long as the metric never was a number (the AUC of cases of one class is none) the newest network is saved, with a
+    warning, so that a training never ends without one. As one of the objects of a :class:`ResumeCheckpoint` it
+    remembers its best across interruptions.
 
     Args:
         network: saved as its ``state_dict``, memory included.
@@ -112,9 +119,20 @@ class BestModelSaver:
     def _compare(self, engine: Engine) -> None:
         value = float(engine.state.metrics[self.metric])
         if value > self.best:
-            self.best, self.best_epoch = value, engine.state.epoch
-            if idist.get_rank() == 0:
-                save_atomically(self.network.state_dict(), self.path)
+            self.best = value
+            self._save(engine)
+        elif math.isnan(value) and self.best == float("-inf"):
+            warnings.warn(
+                f"{self.metric} is not a number (are the validation cases of one class only?), so no best network can "
+                f"be told: {self.path} holds the newest.",
+                stacklevel=2,
+            )
+            self._save(engine)
+
+    def _save(self, engine: Engine) -> None:
+        self.best_epoch = engine.state.epoch
+        if idist.get_rank() == 0:
+            save_atomically(self.network.state_dict(), self.path)
 
     def state_dict(self) -> dict[str, Any]:
         """The best value so far and its epoch."""
@@ -155,9 +173,24 @@ def load_safely(path: Path) -> dict[str, Any]:
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path} is not a readable checkpoint ({type(error).__name__}: {error}).") from error
+    except OSError:
+        raise  # absent or not to be read: it names the file
+    except Exception as error:  # torch tells in a dozen coloured lines how to run foreign code all the same
+        if isinstance(error, UnpicklingError) and is_zipfile(path):
+            cause = "it holds more than tensors and plain containers, which could run code: save a state_dict"
+        else:
+            cause = "it is damaged or of another kind: restore a copy of it, or remove it and train anew"
+        raise ValueError(f"{path} is not a readable checkpoint: {cause} ({type(error).__name__}).") from None
 
 
-def _progress(engine: Engine) -> dict[str, int]:
-    return {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
+def _progress(engine: Engine) -> dict[str, Any]:
+    progress = {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
+    scaler = getattr(engine, "scaler", None)
+    return progress if scaler is None else progress | {"scaler": scaler.state_dict()}
+
+
+def _go_on(engine: Engine, progress: Mapping[str, Any]) -> None:
+    engine.state.epoch, engine.state.iteration = progress["epoch"], progress["iteration"]
+    scaler = getattr(engine, "scaler", None)
+    if scaler is not None and progress.get("scaler"):  # a checkpoint without mixed precision has none
+        scaler.load_state_dict(progress["scaler"])

@@ -72,10 +72,9 @@ class ClassificationReport:
         summary |= {f"auc_{name}": float(auc) for name, auc in zip(self.class_names, by_class) if not auc.isnan()}
         engine.state.metrics |= {self.prefix + name: value for name, value in summary.items()}
         if self.output_dir is not None:
-            self._write(summary, probabilities, labels)
+            self._write(Path(self.output_dir), summary, probabilities, labels)
 
-    def _write(self, summary: dict[str, float], probabilities: Tensor, labels: Tensor) -> None:
-        folder = Path(self.output_dir)
+    def _write(self, folder: Path, summary: dict[str, float], probabilities: Tensor, labels: Tensor) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         matrix = multiclass_confusion_matrix(probabilities, labels, num_classes=len(self.class_names))
         report = summary | {"cases": len(labels), "class_names": self.class_names, "confusion_matrix": matrix.tolist()}

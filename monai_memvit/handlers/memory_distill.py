@@ -12,6 +12,7 @@ from ignite.engine import Engine, Events
 
 from ..data import Case
 from ..memory import PrototypicalAttentionLearning, memory_layers
+from ..memory.layers import metric_prefixes
 from .checkpoints import save_atomically
 
 __all__ = ["MemoryDistillHandler"]
@@ -21,9 +22,10 @@ class MemoryDistillHandler:
     """Replaces every bank of facts by its prototypes, and saves the network.
 
     Best attached to an evaluator that walks over the training cases in evaluation mode after a
-    ``MemoryUpdateHandler(update="overwrite")``: the prototypes then come from fresh facts of the final weights.
+    ``MemoryUpdateHandler(update="refresh")``: the prototypes then come from fresh facts of the final weights.
     ``engine.state.metrics`` gains ``prototypes``, ``prototypes_mmd2`` and ``prototypes_effective_sample_size`` (how
-    many facts each prototype's value averages over; about the whole bank means that all values are nearly the same).
+    many facts each prototype's value averages over; about the whole bank means that all values are nearly the same). Of
+    several memory layers each has its own, named ``layer0_prototypes`` and so on in the order of the network.
 
     Args:
         network: a network with memory layers.
@@ -53,14 +55,15 @@ class MemoryDistillHandler:
         engine.add_event_handler(Events.COMPLETED, self._distil)
 
     def _distil(self, engine: Engine) -> None:
-        for layer in memory_layers(self.network):
+        layers = memory_layers(self.network)
+        for prefix, layer in zip(metric_prefixes(layers), layers):
             facts = len(layer.bank)
             layer.bank = layer.bank.distil(self.learning, self.labels)
             report = layer.bank.distillation
             engine.state.metrics |= {
-                "prototypes": len(layer.bank),
-                "prototypes_mmd2": float(report.mmd.mean()),
-                "prototypes_effective_sample_size": float(report.effective_sample_size.mean()),
+                f"{prefix}prototypes": len(layer.bank),
+                f"{prefix}prototypes_mmd2": float(report.mmd.mean()),
+                f"{prefix}prototypes_effective_sample_size": float(report.effective_sample_size.mean()),
             }
             if facts > 1 and float(report.effective_sample_size.mean()) > 0.5 * facts:
                 warnings.warn(

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ..data import Case
 from ..memory import (
+    CaseSnapshot,
+    MemoryBank,
     chance_purity,
     class_purity,
     effective_number,
@@ -18,6 +20,7 @@ from ..memory import (
     memory_layers,
     per_head_evidence,
 )
+from ..memory.layers import metric_prefixes
 
 __all__ = ["MemoryStatisticsHandler"]
 
@@ -26,7 +29,8 @@ class MemoryStatisticsHandler:
     """Adds to ``engine.state.metrics``: size, gate per head, class purity against chance, effective number of facts.
 
     Purity is measured both for key-key cosine and for the attention logit, over the k facts of every head. Attach it to
-    an evaluator, before the handlers that log metrics. Of several memory layers the last one is reported.
+    an evaluator, before the handlers that log metrics. With one memory layer the names are ``memory_facts``,
+    ``memory_gate_head0``, ...; with several ``memory_layer0_facts``, ... in the order of the network.
 
     Args:
         network: a network with memory layers.
@@ -36,11 +40,11 @@ class MemoryStatisticsHandler:
     """
 
     def __init__(self, network: nn.Module, cases: Mapping[int, Case], label_key: str = "label", k: int = 32) -> None:
-        self.layer = memory_layers(network)[-1]
+        self.layers = memory_layers(network)
         self.labels = {i: case.label for i, case in cases.items()}
         self.label_key = label_key
         self.k = k
-        self._seen: list[dict[str, Tensor]] = []
+        self._seen: list[list[dict[str, Tensor]]] = [[] for _ in self.layers]
 
     def attach(self, engine: Engine) -> None:
         """Register with an evaluator.
@@ -52,21 +56,24 @@ class MemoryStatisticsHandler:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._report)
 
     def _observe(self, engine: Engine) -> None:
-        snapshot, bank = self.layer.latest, self.layer.bank
-        if snapshot is None or not len(bank):
-            return
-        own = torch.tensor([int(item[self.label_key]) for item in engine.state.output], device=snapshot.ids.device)
-        seen = {"purity_chance": chance_purity(labels_of(bank.ids, self.labels), own)}
+        for layer, seen in zip(self.layers, self._seen):
+            if layer.latest is not None and len(layer.bank):
+                own = [int(item[self.label_key]) for item in engine.state.output]
+                seen.append(self._purities(layer.bank, layer.latest, torch.tensor(own, device=layer.latest.ids.device)))
+
+    def _purities(self, bank: MemoryBank, snapshot: CaseSnapshot, own: Tensor) -> dict[str, Tensor]:
+        found = {"purity_chance": chance_purity(labels_of(bank.ids, self.labels), own)}
         for retrieval in ("cosine", "logit"):
             ids, weights = per_head_evidence(bank, snapshot, self.k, retrieval)
-            seen[f"purity_{retrieval}"] = class_purity(labels_of(ids, self.labels), own)
-            seen[f"effective_facts_{retrieval}"] = effective_number(weights).mean(1)
-        self._seen.append(seen)
+            found[f"purity_{retrieval}"] = class_purity(labels_of(ids, self.labels), own)
+            found[f"effective_facts_{retrieval}"] = effective_number(weights).mean(1)
+        return found
 
     def _report(self, engine: Engine) -> None:
-        metrics = {"facts": float(len(self.layer.bank)), "megabytes": self.layer.bank.nbytes / 2**20}
-        metrics |= {f"gate_head{h}": g for h, g in enumerate(self.layer.gate.tolist())}
-        if self._seen:
-            metrics |= {name: float(torch.cat([s[name] for s in self._seen]).mean()) for name in self._seen[0]}
-        engine.state.metrics.update({f"memory_{name}": value for name, value in metrics.items()})
-        self._seen.clear()
+        for prefix, layer, seen in zip(metric_prefixes(self.layers), self.layers, self._seen):
+            metrics = {"facts": float(len(layer.bank)), "megabytes": layer.bank.nbytes / 2**20}
+            metrics |= {f"gate_head{h}": g for h, g in enumerate(layer.gate.tolist())}
+            if seen:
+                metrics |= {name: float(torch.cat([s[name] for s in seen]).mean()) for name in seen[0]}
+            engine.state.metrics.update({f"memory_{prefix}{name}": value for name, value in metrics.items()})
+            seen.clear()

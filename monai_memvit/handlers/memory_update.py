@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -10,10 +12,15 @@ from ignite.engine import Engine, Events
 from monai.utils import evenly_divisible_all_gather
 from torch import Tensor
 
-from ..memory import AttentionMovingAverage, CaseSnapshot, memory_layers
+from ..memory import AttentionMovingAverage, CaseSnapshot, MemoryBank, memory_layers
 
 __all__ = ["MemoryUpdateHandler"]
 
+_UPDATES: dict[str, Callable[..., None]] = {
+    "moving_average": lambda bank, facts, epoch, before: bank.update(*facts, epoch, before),
+    "overwrite": lambda bank, facts, epoch, before: bank.update(*facts),
+    "refresh": lambda bank, facts, epoch, before: bank.refresh(*facts),
+}
 _EVENTS = {"epoch": Events.EPOCH_COMPLETED, "step": Events.ITERATION_COMPLETED}
 _READS = {"after_first_epoch": lambda epoch: epoch > 1, "always": lambda epoch: True, "never": lambda epoch: False}
 
@@ -27,12 +34,17 @@ class MemoryUpdateHandler:
 
     Args:
         network: a network with memory layers, wrapped or not.
-        update: ``"moving_average"`` is eq. (1); ``"overwrite"`` keeps the newest fact only (friction term 1), as for
-            refreshing a bank with final weights in an evaluator.
+        update: ``"moving_average"`` is eq. (1); ``"overwrite"`` keeps the newest fact only (friction term 1);
+            ``"refresh"`` does so for the cases that are stored and lets no other in, for an evaluator over the training
+            cases with the final weights.
         moving_average: epoch (from 0) -> weight of the new fact; None takes eq. (2) over the trainer's ``max_epochs``.
-        timing: ``"epoch"`` averages the visits of an epoch and stores once; ``"step"`` stores after every iteration.
-        read_during_training: ``"after_first_epoch"``: the first epoch only writes; ``"always"`` or ``"never"`` (the
-            gate gets no gradient then).
+        timing: ``"epoch"`` averages the visits of an epoch and stores once; ``"step"`` stores after every iteration,
+            and of several visits in an epoch the last one enters eq. (1), with the fact from before the epoch. That
+            takes a copy of the memory.
+        read_during_training: ``"after_first_epoch"``: the first epoch only writes; ``"always"``; or ``"never"``: the
+            gate then gets no gradient and stays the constant that the layer's ``gate_bias`` makes it, by which
+            evaluation reads all the same. Freeze it (``requires_grad_(False)``) to say that this is meant, or fit it
+            afterwards; otherwise a warning tells the constant.
         id_map: digest of the table of ids, from the datalist; 0 does not check.
 
     Raises:
@@ -49,18 +61,21 @@ class MemoryUpdateHandler:
         read_during_training: str = "after_first_epoch",
         id_map: int = 0,
     ) -> None:
-        choices = {"update": (update, ("moving_average", "overwrite")), "timing": (timing, _EVENTS)}
+        choices = {"update": (update, _UPDATES), "timing": (timing, _EVENTS)}
         choices["read_during_training"] = (read_during_training, _READS)
         for name, (value, known) in choices.items():
             if value not in known:
                 raise ValueError(f"{name} must be one of {sorted(known)}, got {value!r}.")
         self.layers = memory_layers(network)
-        self.update = update
+        self.update = _UPDATES[update]
         self.moving_average = moving_average
         self.timing = timing
         self.may_read = _READS[read_during_training]
+        if read_during_training == "never":
+            _warn_of_untrained_gates(self.layers)
         self.id_map = id_map
         self._staged: list[list[CaseSnapshot]] = [[] for _ in self.layers]
+        self._before: list[MemoryBank | None] = [None for _ in self.layers]
 
     def attach(self, engine: Engine) -> None:
         """Register with a trainer, or with an evaluator over the training cases to refresh a bank.
@@ -72,8 +87,13 @@ class MemoryUpdateHandler:
         # Not when the run starts: a checkpoint handler that is attached later has not loaded the memory by then.
         engine.add_event_handler(Events.EPOCH_STARTED, self._check_id_map)
         engine.add_event_handler(Events.EPOCH_STARTED, self._begin_epoch)
+        engine.add_event_handler(Events.ITERATION_STARTED, self._hide_own_facts, True)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._hide_own_facts, False)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._stage)
         engine.add_event_handler(_EVENTS[self.timing], self._write)
+        if self.timing == "step":
+            engine.add_event_handler(Events.EPOCH_STARTED, self._keep_a_copy)
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self._drop_the_copy)
 
     def _check_id_map(self) -> None:
         for layer in self.layers:
@@ -94,6 +114,17 @@ class MemoryUpdateHandler:
             staged.clear()  # an epoch that was broken off leaves its cases behind
             layer.reading_in_training = self.may_read(engine.state.epoch)
 
+    def _keep_a_copy(self) -> None:
+        self._before = [copy.deepcopy(layer.bank) for layer in self.layers]
+
+    def _drop_the_copy(self) -> None:
+        self._before = [None for _ in self.layers]
+
+    def _hide_own_facts(self, writing: bool) -> None:
+        """An evaluator must not read a case's stale fact in one layer while it writes the case's next in another."""
+        for layer in self.layers:
+            layer.writing = writing
+
     def _stage(self) -> None:
         for layer, staged in zip(self.layers, self._staged):
             if layer.latest is not None:
@@ -101,16 +132,25 @@ class MemoryUpdateHandler:
                 layer.latest = None
 
     def _write(self, engine: Engine) -> None:
-        epoch = engine.state.epoch - 1 if self.update == "moving_average" else None
-        for layer, staged in zip(self.layers, self._staged):
+        for layer, staged, before in zip(self.layers, self._staged, self._before):
             if not staged:
                 raise ValueError(
                     "no sample ids reached the memory, so nothing was stored: hand sample_ids to the network, as by "
                     "PrepareBatchExtraInput(extra_keys={'sample_ids': 'sample_id', 'group_ids': 'group_id'})."
                 )
-            ids, groups, keys, values = (_gather(staged, name) for name in ("ids", "groups", "keys", "values"))
+            facts = [_gather(staged, name) for name in ("ids", "keys", "values", "groups")]
             staged.clear()
-            layer.bank.update(ids, keys, values, groups, epoch)
+            self.update(layer.bank, facts, engine.state.epoch - 1, before)
+
+
+def _warn_of_untrained_gates(layers: list[nn.Module]) -> None:
+    gates = [layer.gate.detach().tolist() for layer in layers if layer.gate_bias.requires_grad]
+    if gates:
+        warnings.warn(
+            f"a memory that training never reads leaves its gate as it is: evaluation will read with {gates}. Freeze "
+            "gate_bias to say that these are meant, or fit it afterwards on a validation split.",
+            stacklevel=3,
+        )
 
 
 def _gather(staged: list[CaseSnapshot], name: str) -> Tensor:

@@ -21,10 +21,15 @@ class RandomState:
     def state_dict(self) -> dict[str, Any]:
         """The present state of all generators."""
         version, internal, gauss = random.getstate()
-        _, keys, position, has_gauss, cached = np.random.get_state()
+        numpy = np.random.get_state(legacy=False)
         return {
             "python": [version, list(internal), gauss],
-            "numpy": [torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+            "numpy": [
+                torch.from_numpy(numpy["state"]["key"].astype(np.int64)),
+                numpy["state"]["pos"],
+                numpy["has_gauss"],
+                numpy["gauss"],
+            ],
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }

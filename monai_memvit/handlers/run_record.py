@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import strftime
@@ -14,13 +15,16 @@ from typing import Any
 from ignite.engine import Engine, Events
 from monai.handlers import MLFlowHandler
 
+from .configuration import bundle_configuration
+from .sigterm import default_sigterm, exit_on_sigterm
+
 __all__ = ["RunRecorder", "unique_run_name"]
 
 _PACKAGES = ("monai_memvit", "monai", "torch", "numpy", "pytorch-ignite", "mlflow", "faiss-cpu")
 
 
 def unique_run_name(prefix: str = "run") -> str:
-    """A name that no other run has; MONAI's handler joins an unfinished run of the same, or of no, name.
+    """A name that no other run has.
 
     Args:
         prefix: what the run is about.
@@ -32,26 +36,37 @@ def unique_run_name(prefix: str = "run") -> str:
 
 
 class RunRecorder(MLFlowHandler):
-    """MONAI's ``MLFlowHandler`` with parameters and versions at a run's start, final metrics and artifacts at its end.
+    """MONAI's ``MLFlowHandler`` with parameters, versions and configuration at a run's start, results at its end.
 
-    A run that ends by an error is marked FAILED. Validation metrics go into the same run by a plain ``MLFlowHandler``
-    of the same ``run_name`` on the evaluator. ``MLFLOW_TRACKING_URI`` overrides ``tracking_uri``.
+    Every start makes a run of its own, whatever its name; only a resumed training continues the newest run of its name.
+    A parameter that has changed since then keeps its first value, the new one is a tag ``resumed_<name>``. A run that
+    ends by an error is marked FAILED, by Ctrl-C or SIGTERM KILLED. ``MLFLOW_TRACKING_URI`` overrides ``tracking_uri``.
 
     Args:
-        run_name: unique, see :func:`unique_run_name`.
+        run_name: see :func:`unique_run_name`.
         parameters: logged as they are: seed, data fingerprint, ...
+        checkpoint: the file of weights that the run uses; its digest is logged too, the one of ``b2sum -l 256``.
         artifacts: files or folders logged at the end; those that do not exist are passed over.
+        validator: an evaluator that runs in between; its metrics go into the same run.
+        resume: continue the newest run of this name, where there is one.
+        omit: entries of the bundle's configuration that are not logged: those that may name a patient or hold a secret.
         **kwargs: those of ``MLFlowHandler``.
 
     Raises:
         ValueError: when ``run_name`` is empty.
     """
 
+    cur_run: Any
+
     def __init__(
         self,
         run_name: str,
         parameters: Mapping[str, Any] | None = None,
+        checkpoint: str | None = None,
         artifacts: list[str] | None = None,
+        validator: Engine | None = None,
+        resume: bool = False,
+        omit: Collection[str] = ("tracking_uri",),
         **kwargs: Any,
     ) -> None:
         if not run_name:
@@ -60,6 +75,10 @@ class RunRecorder(MLFlowHandler):
         super().__init__(
             run_name=run_name, experiment_param=parameters, artifacts=artifacts, close_on_complete=True, **kwargs
         )
+        self.checkpoint = checkpoint
+        self.validator = validator
+        self.resume = resume
+        self.configuration = bundle_configuration(omit)
 
     def attach(self, engine: Engine) -> None:
         """Register with a trainer, after the handlers that add metrics and before ``StatsHandler``.
@@ -71,15 +90,61 @@ class RunRecorder(MLFlowHandler):
         """
         engine.add_event_handler(Events.COMPLETED, self._log_final_metrics)
         super().attach(engine)
-        engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._break_off)
+        if self.validator is not None:
+            self.validator.add_event_handler(Events.EPOCH_COMPLETED, self._log_validation)
+
+    def start(self, engine: Engine) -> None:
+        """Make the run, or find the one to continue, and log what is known at the start.
+
+        Args:
+            engine: the trainer.
+        """
+        self._set_experiment()
+        self.cur_run = self._run_to_continue() or self.client.create_run(
+            self.experiment.experiment_id, run_name=self.run_name
+        )
+        exit_on_sigterm()
+        if self.configuration:
+            self.client.log_dict(self.cur_run.info.run_id, self.configuration, "configuration.json")
+        if self.checkpoint is not None:
+            self._log_params({"checkpoint": self.checkpoint, "weights_fingerprint": _digest(self.checkpoint)})
+        super().start(engine)
+
+    def close(self) -> None:
+        """Mark the run as finished."""
+        super().close()
+        default_sigterm()
+
+    def _run_to_continue(self) -> Any:
+        if not self.resume:
+            return None
+        runs = self.client.search_runs(self.experiment.experiment_id, order_by=["attributes.start_time DESC"])
+        found = next((run for run in runs if run.info.run_name == self.run_name), None)
+        if found is not None:
+            self.client.update_run(found.info.run_id, status="RUNNING")
+        return found
+
+    def _log_params(self, params: dict[str, Any]) -> None:
+        known = self.client.get_run(self.cur_run.info.run_id).data.params
+        super()._log_params({name: value for name, value in params.items() if name not in known})
+        for name, value in params.items():
+            if known.get(name, str(value)) != str(value):
+                self.client.set_tag(self.cur_run.info.run_id, f"resumed_{name}", value)
+
+    def _log_validation(self, engine: Engine) -> None:
+        if self.cur_run is not None:
+            self._log_metrics(engine.state.metrics, step=engine.state.epoch)
 
     def _log_final_metrics(self, engine: Engine) -> None:
         self._log_metrics(engine.state.metrics, step=engine.state.epoch)
 
-    def _fail(self, engine: Engine, error: BaseException) -> None:
+    def _break_off(self, engine: Engine, error: BaseException) -> None:
         if self.cur_run is not None:
-            self.client.set_terminated(self.cur_run.info.run_id, "FAILED")
+            status = "KILLED" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "FAILED"
+            self.client.set_terminated(self.cur_run.info.run_id, status)
             self.cur_run = None
+            default_sigterm()
         raise error
 
     def _parse_artifacts(self) -> list[str]:
@@ -101,3 +166,11 @@ def _git_commit() -> str:
         return "none"
     done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or "none"
+
+
+def _digest(path: str) -> str:
+    digest = blake2b(digest_size=32)
+    with open(path, "rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()

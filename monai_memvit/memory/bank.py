@@ -88,7 +88,13 @@ class MemoryBank(nn.Module):
 
     @torch.no_grad()
     def update(
-        self, ids: Tensor, keys: Tensor, values: Tensor, group_ids: Tensor | None = None, epoch: int | None = None
+        self,
+        ids: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        group_ids: Tensor | None = None,
+        epoch: int | None = None,
+        since: MemoryBank | None = None,
     ) -> None:
         """Eq. (1) for cases that are known, plain storage for new ones.
 
@@ -101,27 +107,46 @@ class MemoryBank(nn.Module):
             values: ``(B, H, d)``.
             group_ids: ``(B,)`` int64; None means that every new sample is a group of its own.
             epoch: the present epoch, from 0, for the friction term; None overwrites (weight 1) within the latest one.
+            since: a copy of this bank from before the epoch, where eq. (1) takes its old facts from: of several updates
+                within the epoch the last one counts then. None takes the facts as they stand.
 
         Raises:
             ValueError: when shapes do not fit, the bank holds prototypes or a stored case comes with another group.
         """
-        groups_are_given = group_ids is not None
-        group_ids = group_ids if groups_are_given else ids
-        self._check_update(ids, keys, values, group_ids)
+        groups = ids if group_ids is None else group_ids
+        self._check_update(ids, keys, values, groups)
         # Plain tensors: a MetaTensor would carry its file name, which may name a patient, into every checkpoint.
-        plain = (t.detach().as_subclass(Tensor).to(self.keys.device) for t in (ids, group_ids, keys, values))
+        plain = (t.detach().as_subclass(Tensor).to(self.keys.device) for t in (ids, groups, keys, values))
         ids, groups, keys, values = merge_visits(*self._finite(*plain))
         rows, known = self.rows_of(ids)
-        if groups_are_given:
+        if group_ids is not None:
             self._check_groups(ids[known], self.groups[rows[known]], groups[known])
         alpha = 1.0 if epoch is None else self.moving_average(epoch)
         stamp = self._latest_epoch() if epoch is None else epoch
-        self._blend(rows[known], keys[known], values[known], alpha)
+        old = self if since is None else since
+        keys, values = old._blended(ids, keys.to(self.keys), values.to(self.values), alpha)
+        self.keys[rows[known]], self.values[rows[known]] = keys[known], values[known]
         self.last_epoch[rows[known]] = stamp
         new = ~known
         if new.any():
             stamps = torch.full_like(ids[new], stamp, dtype=torch.int32)
             self._insert(Facts(ids[new], groups[new], keys[new], values[new], stamps))
+
+    def refresh(self, ids: Tensor, keys: Tensor, values: Tensor, group_ids: Tensor | None = None) -> None:
+        """Overwrite the facts of cases that are stored; the others stay out of the memory.
+
+        Args:
+            ids: opaque sample ids ``(B,)`` int64, in any order, repeats allowed.
+            keys: ``(B, H, d)``.
+            values: ``(B, H, d)``.
+            group_ids: ``(B,)`` int64; None does not check them.
+
+        Raises:
+            ValueError: as :meth:`update`.
+        """
+        self._check_update(ids, keys, values, ids if group_ids is None else group_ids)
+        stored = self.rows_of(ids.to(self.ids.device))[1].to(ids.device)
+        self.update(ids[stored], keys[stored], values[stored], None if group_ids is None else group_ids[stored])
 
     def search(
         self, queries: Tensor, k: int, exclude_ids: Tensor | None = None, exclude_groups: Tensor | None = None
@@ -140,16 +165,47 @@ class MemoryBank(nn.Module):
         Raises:
             ValueError: when k is not positive or the queries do not fit the bank.
         """
+        return self.gather(*self.find(queries, k, exclude_ids, exclude_groups))
+
+    @torch.no_grad()
+    def find(
+        self, queries: Tensor, k: int, exclude_ids: Tensor | None = None, exclude_groups: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The first half of :meth:`search`, without copying any fact.
+
+        Args:
+            queries: ``(B, H, Q, d)``.
+            k: as in :meth:`search`.
+            exclude_ids: as in :meth:`search`.
+            exclude_groups: as in :meth:`search`.
+
+        Returns:
+            scores ``(B, H, Q, K)``, -inf where fewer than K facts were left to find, and rows ``(B, H, Q, K)`` int64.
+
+        Raises:
+            ValueError: as :meth:`search`.
+        """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}.")
         if queries.ndim != 4 or (queries.shape[1], queries.shape[3]) != (self.num_heads, self.head_dim):
             raise ValueError(f"queries must be (B, {self.num_heads}, Q, {self.head_dim}), got {tuple(queries.shape)}.")
-        with torch.no_grad():
-            scores, rows = self.searcher(queries, self.keys, k, self._excluded(exclude_ids, exclude_groups))
-            mask = scores > float("-inf")
-            # Zeros, not the stored numbers, where nothing was found: 0 * NaN would leak an excluded fact.
-            keys, values = (self._take(t, rows).masked_fill_(~mask[..., None], 0) for t in (self.keys, self.values))
-            return RetrievedFacts(keys, values, scores, self._take(self._per_head(self.ids), rows), mask)
+        return self.searcher(queries, self.keys, k, self._excluded(exclude_ids, exclude_groups))
+
+    @torch.no_grad()
+    def gather(self, scores: Tensor, rows: Tensor) -> RetrievedFacts:
+        """The second half of :meth:`search`: the facts themselves, for any part of what was found.
+
+        Args:
+            scores: ``(B, H, Q, K)``, of :meth:`find`.
+            rows: ``(B, H, Q, K)``, of :meth:`find`.
+
+        Returns:
+            :class:`RetrievedFacts`.
+        """
+        mask = scores > float("-inf")
+        # Zeros, not the stored numbers, where nothing was found: 0 * NaN would leak an excluded fact.
+        keys, values = (self._take(t, rows).masked_fill_(~mask[..., None], 0) for t in (self.keys, self.values))
+        return RetrievedFacts(keys, values, scores, self._take(self._per_head(self.ids), rows), mask)
 
     @torch.no_grad()
     def erase(self, ids: Tensor) -> int:
@@ -232,10 +288,14 @@ class MemoryBank(nn.Module):
             odd = int(ids[stored != given][0])
             raise ValueError(f"sample id {odd} is stored under another group id: a sample has one patient or slide.")
 
-    def _blend(self, rows: Tensor, keys: Tensor, values: Tensor, alpha: float) -> None:
-        blend = AttentionMovingAverage.blend
-        self.keys[rows] = blend(self.keys[rows], keys.to(self.keys), alpha)
-        self.values[rows] = blend(self.values[rows], values.to(self.values), alpha)
+    def _blended(self, ids: Tensor, keys: Tensor, values: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+        """Eq. (1) with the stored facts as the old ones; new cases keep theirs."""
+        rows, known = self.rows_of(ids)
+        stored, blend = rows[known], AttentionMovingAverage.blend
+        return (
+            keys.index_put((known,), blend(self.keys[stored], keys[known], alpha)),
+            values.index_put((known,), blend(self.values[stored], values[known], alpha)),
+        )
 
     def _latest_epoch(self) -> int:
         return int(self.last_epoch.max()) if len(self) else 0

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .kept import kept_while_unchanged
 from .search import check_search
 
 __all__ = ["FaissSearch"]
@@ -17,8 +18,9 @@ __all__ = ["FaissSearch"]
 class FaissSearch:
     """The facts of largest inner product with each query, by one FAISS index per head, on the CPU.
 
-    The indices are built on the first search and again whenever the keys have changed. They are a cache: copies and
-    pickles of this object leave them out. ``"Flat"`` is exact; other factories are approximate and may miss facts.
+    The indices are built on the first search among some keys and again when those have changed; several memories may
+    share this object. The indices are a cache: copies and pickles leave them out. ``"Flat"`` is exact; other factories
+    are approximate and may miss facts.
 
     Args:
         index_factory: a FAISS factory string, such as ``"Flat"``, ``"IVF256,Flat"`` or ``"HNSW32"``.
@@ -32,7 +34,7 @@ class FaissSearch:
         _faiss()
         self.index_factory = index_factory
         self.parameters = parameters
-        self._forget()
+        self._indices = kept_while_unchanged(self._build_heads)
 
     @torch.no_grad()
     def __call__(self, queries: Tensor, keys: Tensor, k: int, excluded: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -57,35 +59,20 @@ class FaissSearch:
         scores = np.full(shape, -np.inf, dtype=np.float32)
         rows = np.zeros(shape, dtype=np.int64)
         if scores.size:
-            self._refresh(keys)
             asked = _to_numpy(queries)
             masks = None if excluded is None else excluded.cpu().numpy()
-            for head, index in enumerate(self._indices):
+            for head, index in enumerate(self._indices(keys)):
                 mask = masks if masks is None or masks.ndim == 2 else masks[:, head]
                 owners = None if mask is None else _Owners(mask, np.repeat(np.arange(batch), tokens))
                 found = _search_index(index, asked[:, head].reshape(-1, dim), shape[-1], owners)
                 scores[:, head], rows[:, head] = (part.reshape(batch, tokens, -1) for part in found)
         return torch.from_numpy(scores).to(queries.device), torch.from_numpy(rows).to(queries.device)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"index_factory": self.index_factory, "parameters": self.parameters}
+    def __reduce__(self) -> tuple[type[FaissSearch], tuple[str, str]]:
+        return type(self), (self.index_factory, self.parameters)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._forget()
-
-    def _forget(self) -> None:
-        self._indices: list[Any] = []
-        self._keys: Tensor | None = None
-        self._seen: tuple[Any, ...] | None = None
-
-    def _refresh(self, keys: Tensor) -> None:
-        # The keys are held, so that no other tensor can take their place in memory and pass for them.
-        seen = _fingerprint(keys)
-        if seen is None or seen != self._seen:
-            self._forget()
-            self._indices = [self._build(_to_numpy(keys[:, head])) for head in range(keys.shape[1])]
-            self._keys, self._seen = keys, seen
+    def _build_heads(self, keys: Tensor) -> list[Any]:
+        return [self._build(_to_numpy(keys[:, head])) for head in range(keys.shape[1])]
 
     def _build(self, keys: np.ndarray) -> Any:
         faiss = _faiss()
@@ -137,13 +124,6 @@ def _search_index(index: Any, queries: np.ndarray, k: int, owners: _Owners | Non
         pending = pending[(~bad).sum(axis=1) < wanted[pending]]
         fetch = min(index.ntotal, 4 * fetch)
     return scores, rows
-
-
-def _fingerprint(keys: Tensor) -> tuple[Any, ...] | None:
-    """Equal for the same memory with the same contents; None where changes in place cannot be seen."""
-    if keys.is_inference():
-        return None
-    return keys.data_ptr(), keys.shape, keys.stride(), keys.dtype, keys.device, keys._version
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

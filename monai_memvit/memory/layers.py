@@ -1,15 +1,15 @@
-"""Finding the memory layers of any network, and switching their reading off for a while."""
+"""Finding and naming the memory layers of any network, and switching their reading off for a while."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch.nn as nn
 
 from .bank import MemoryBank
 
-__all__ = ["memory_layers", "memory_off"]
+__all__ = ["memory_layers", "memory_off", "metric_prefixes"]
 
 
 def memory_layers(network: nn.Module) -> list[nn.Module]:
@@ -30,6 +30,18 @@ def memory_layers(network: nn.Module) -> list[nn.Module]:
             f"{type(network).__name__} has no memory layer: use MoViT, MemViT(memory_layers=(-1,)) or memorize()."
         )
     return layers
+
+
+def metric_prefixes(layers: Sequence[nn.Module]) -> list[str]:
+    """What tells the metrics of several memory layers apart.
+
+    Args:
+        layers: of :func:`memory_layers`.
+
+    Returns:
+        ``"layer0_"``, ``"layer1_"``, ... in the order of the network; ``""`` where there is one layer only.
+    """
+    return [f"layer{n}_" for n in range(len(layers))] if len(layers) > 1 else [""] * len(layers)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import signal
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_train_distil_evaluate_infer(bundle: BundleCommand, cohort: Path) -> Non
 
     assert len(torch.load(bundle.out / "models" / "model_prototypes.pt", weights_only=True)["blocks.3.attention.bank.ids"]) == 16
     check_report(bundle.out / "results" / "evaluation", cohort)
-    check_predictions(bundle.out / "results" / "predictions.csv", cohort)
+    check_predictions(bundle.out / "results" / "inference" / "predictions.csv", cohort)
     check_tracking(bundle.out / "results" / "mlruns.db", cohort)
 
 
@@ -70,11 +71,23 @@ def check_predictions(path: Path, cohort: Path) -> None:
         assert weights == sorted(weights, reverse=True) and 0 < sum(weights) <= 1.001
 
 
-def check_tracking(database: Path, cohort: Path) -> None:
+def tracked(database: Path) -> tuple[mlflow.MlflowClient, dict[str, mlflow.entities.Run]]:
     client = mlflow.MlflowClient(f"sqlite:///{database}")
     experiment = client.get_experiment_by_name("histology_patch_classification")
-    runs = {run.info.run_name: run for run in client.search_runs(experiment.experiment_id)}
-    assert {run.info.status for run in runs.values()} == {"FINISHED"} and len(runs) == 4
+    return client, {run.info.run_name: run for run in client.search_runs(experiment.experiment_id)}
+
+
+def artifacts(client: mlflow.MlflowClient, run: mlflow.entities.Run) -> set[str]:
+    return {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+
+
+def configuration(client: mlflow.MlflowClient, run: mlflow.entities.Run) -> dict[str, Any]:
+    return json.loads(Path(client.download_artifacts(run.info.run_id, "configuration.json")).read_text())
+
+
+def check_tracking(database: Path, cohort: Path) -> None:
+    client, runs = tracked(database)
+    assert {run.info.status for run in runs.values()} == {"FINISHED"} and len(runs) == 5
     train = runs["first"].data
     wanted = {"train_loss", "val_auc", "memory_gate_head0", "memory_purity_cosine", "memory_purity_chance"}
     assert wanted | {"memory_facts", "memory_effective_facts_logit", "memory_effect_val_auc"} <= train.metrics.keys()
@@ -82,8 +95,29 @@ def check_tracking(database: Path, cohort: Path) -> None:
     assert {"seed", "git_commit", "version_monai", "version_torch"} <= train.params.keys()
     secret = {str(key) for item in Datalist.load(cohort / "datalist.json").sections["training"] for key in (item["sample_key"],)}
     assert not secret & {str(value) for run in runs.values() for value in run.data.params.values()}
+    assert configuration(client, runs["first"])["max_epochs"] == 3
     distilled = next(run for name, run in runs.items() if name.startswith("distil"))
     assert distilled.data.metrics["prototypes"] == 16
+    assert configuration(client, distilled)["prototypes_per_class"] == 4
+    plots = {"metrics.json", "confusion_matrix.png", "predictions.csv", "evidence.png", "configuration.json"}
+    evaluated = [run for name, run in runs.items() if name.startswith("evaluate")]
+    assert [artifacts(client, run) for run in evaluated] == [plots, plots]
+    assert len({run.data.params["weights_fingerprint"] for run in evaluated}) == 2
+    inferred = next(run for name, run in runs.items() if name.startswith("inference"))
+    assert int(inferred.data.params["cases"]) == len(load_section(cohort / "datalist.json", "test"))
+    weights = (database.parents[1] / "models" / "model.pt").read_bytes()
+    assert inferred.data.params["weights_fingerprint"] == hashlib.blake2b(weights, digest_size=32).hexdigest()
+    assert artifacts(client, inferred) == {"configuration.json"}  # its table has readable keys
+
+
+def test_distilling_lets_no_case_in_that_was_kept_out_of_training(bundle: BundleCommand) -> None:
+    bundle("train.yaml", "--max_epochs", "1", "--training_fraction", "0.5")
+    bundle("train.yaml+distil.yaml", "--prototypes_per_class", "4")  # walks over all training cases
+    trained, distilled = (
+        set(torch.load(bundle.out / "models" / name, weights_only=True)["blocks.3.attention.bank.ids"].flatten().tolist())
+        for name in ("model.pt", "model_prototypes.pt")
+    )
+    assert distilled <= trained
 
 
 def test_killed_run_resumes_bit_for_bit(bundle: BundleCommand, cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -107,10 +141,13 @@ def test_killed_run_resumes_bit_for_bit(bundle: BundleCommand, cohort: Path, tmp
 
 def test_two_ranks_fill_one_memory(bundle: BundleCommand, cohort: Path) -> None:
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    bundle("train.yaml+multi_gpu_train.yaml", "--max_epochs", "2", launcher=launcher)
+    bundle("train.yaml+multi_gpu_train.yaml", "--max_epochs", "2", "--run_name", "two", launcher=launcher)
     stored = torch.load(bundle.out / "models" / "model.pt", weights_only=True)["blocks.3.attention.bank.ids"]
     trained = sorted(item["sample_id"] for item in load_section(cohort / "datalist.json", "training"))
     assert stored.tolist() == trained
+    client, runs = tracked(bundle.out / "results" / "mlruns.db")
+    assert runs.keys() == {"two"} and "val_auc" in runs["two"].data.metrics
+    assert configuration(client, runs["two"])["ddp_network"]["module"] == "@network"
 
 
 def test_evidence_is_refused_for_another_table_of_ids(bundle: BundleCommand, cohort: Path, tmp_path: Path) -> None:
@@ -121,7 +158,7 @@ def test_evidence_is_refused_for_another_table_of_ids(bundle: BundleCommand, coh
     printed, _ = process.communicate()
     assert process.returncode != 0
     assert "the memory belongs to the table of ids" in printed
-    assert not (tmp_path / "results" / "predictions.csv").exists()
+    assert not (tmp_path / "results" / "inference").exists()
 
 
 def with_other_ids(cohort: Path, folder: Path) -> Path:
@@ -149,5 +186,10 @@ def test_one_damaged_image_does_not_end_inference(bundle: BundleCommand, cohort:
     process = bundle.start(*words)
     printed, _ = process.communicate()
     assert process.returncode != 0 and "1.png" in printed
-    rows = list(csv.DictReader((tmp_path / "results" / "predictions.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "results" / "inference" / "predictions.csv").open()))
     assert len(rows) == 2
+    client, runs = tracked(tmp_path / "results" / "mlruns.db")
+    inferred = next(run for name, run in runs.items() if name.startswith("inference"))
+    assert {"cases": "2", "broken_cases": "1"}.items() <= inferred.data.params.items()
+    assert artifacts(client, inferred) == {"configuration.json", "predictions.csv", "evidence.png"}
+    assert str(images) not in str(configuration(client, inferred)) + str(inferred.data)

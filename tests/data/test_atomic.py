@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,53 @@ def test_sigkill_amid_writing_leaves_a_whole_file(tmp_path: Path, attempt: int) 
     content = json.loads(path.read_text())
     assert content["number"] >= 2
     assert content["filling"] == [content["number"]] * 20_000
+
+
+WRITER_THAT_STOPS = """
+import sys
+from monai_memvit.data.atomic import atomic_write
+with atomic_write(sys.argv[1]) as file:
+    file.write(b"half")
+    file.flush()
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_next_writer_removes_what_a_killed_one_left_and_leaves_the_living_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file[1].json"
+    (tmp_path / ".file[1].json.note.tmp").write_text("not ours")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", WRITER_THAT_STOPS, str(path)]
+    with subprocess.Popen(command, **pipes) as killed, subprocess.Popen(command, **pipes) as living:
+        assert [child.stdout.readline() for child in (killed, living)] == ["writing\n"] * 2
+        atomic_write_text(path, "first")
+        assert len(os.listdir(tmp_path)) == 4  # both are alive
+        killed.kill()
+        killed.wait()
+        atomic_write_text(path, "second")
+        assert len(os.listdir(tmp_path)) == 3
+        assert path.read_text() == "second"
+        living.stdin.close()
+        assert living.wait() == 0
+    assert path.read_text() == "half"
+    assert sorted(os.listdir(tmp_path)) == [".file[1].json.note.tmp", "file[1].json"]
+
+
+def test_writers_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: atomic_write_text(tmp_path / "file", f"{n}" * 1000), range(10, 90)))
+    assert (tmp_path / "file").read_text() in {f"{n}" * 1000 for n in range(10, 90)}
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_without_locks_files_are_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError("no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    leftover = tmp_path / f".file.{'0' * 16}.tmp"
+    leftover.write_text("")
+    atomic_write_text(tmp_path / "file", "content")
+    assert (tmp_path / "file").read_text() == "content"
+    assert leftover.exists()

@@ -99,6 +99,44 @@ def test_the_case_index_tells_who_is_behind_an_id(path: Path) -> None:
     assert index[item["sample_id"]] == expected
 
 
+LOADERS: list[Callable[[Path], Any]] = [
+    load_class_names,
+    load_id_map,
+    load_num_channels,
+    load_fingerprint,
+    load_case_index,
+    lambda path: load_section(path, "training"),
+]
+
+
+def test_the_file_is_read_once_until_it_changes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Any] = []
+    load = Datalist.load
+    monkeypatch.setattr(Datalist, "load", lambda path: reads.append(path) or load(path))
+    for loader in LOADERS * 2:
+        loader(path)
+    assert len(reads) == 1
+    changed = make(path.parent)
+    changed.class_names = ["harmless", "tumour"]
+    changed.save(path)
+    assert load_class_names(path) == ["harmless", "tumour"]
+    (path.parent / "identity.key").write_text("0" * 64 + "\n")
+    with pytest.raises(ValueError, match="was not made with the identity.key"):
+        load_class_names(path)
+
+
+def test_callers_cannot_spoil_what_others_read(path: Path) -> None:
+    load_class_names(path).clear()
+    load_case_index(path).clear()
+    items = load_section(path, "training")
+    items.pop()["label"] = 7
+    items[0]["image"] = "elsewhere"
+    assert load_class_names(path) == ["benign", "tumour"]
+    assert len(load_case_index(path)) == 20
+    assert [item["label"] for item in load_section(path, "training")] == [0, 1] * 6
+    assert "elsewhere" not in str(load_section(path, "training"))
+
+
 def test_monai_reads_it_too(path: Path) -> None:
     from monai.data import load_decathlon_datalist
 

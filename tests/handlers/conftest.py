@@ -31,10 +31,11 @@ def items() -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def make_network() -> Callable[[], MoViT]:
-    def make() -> MoViT:
+def make_network() -> Callable[..., MoViT]:
+    def make(memory_layers: tuple[int, ...] = (-1,)) -> MoViT:
         torch.manual_seed(0)
-        return MoViT.from_preset("micro", in_channels=1, img_size=8, num_classes=2, hidden_size=24, num_layers=2)
+        sizes = {"in_channels": 1, "img_size": 8, "num_classes": 2, "hidden_size": 24, "num_layers": 2}
+        return MoViT.from_preset("micro", **sizes, memory_layers=memory_layers)
 
     return make
 

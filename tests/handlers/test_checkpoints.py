@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -120,14 +121,21 @@ def test_a_damaged_file_is_named(tmp_path, content):
     path = tmp_path / "resume.pt"
     save_atomically({"weights": torch.zeros(1000)}, path)
     path.write_bytes(path.read_bytes()[:700] if content is None else content)
-    with pytest.raises(ValueError, match=r"resume\.pt is not a readable checkpoint"):
+    with pytest.raises(ValueError, match=r"resume\.pt is not a readable checkpoint: it is damaged.*restore") as caught:
         load_safely(path)
+    assert len(str(caught.value)) < 150 + len(str(path)) and "\x1b" not in str(caught.value)
 
 
 def test_a_file_with_code_is_refused(tmp_path):
     torch.save({"network": Path("x")}, tmp_path / "x.pt")
-    with pytest.raises(ValueError, match="not a readable checkpoint"):
+    with pytest.raises(ValueError, match=r"x\.pt is not a readable checkpoint: it holds more than tensors") as caught:
         load_safely(tmp_path / "x.pt")
+    assert len(str(caught.value)) < 150 + len(str(tmp_path))
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"absent\.pt"):
+        load_safely(tmp_path / "absent.pt")
 
 
 def _engine(objects, path, **options) -> Engine:
@@ -154,25 +162,69 @@ def test_interval(tmp_path):
     assert load_safely(tmp_path / "x.pt")["trainer"]["epoch"] == 2
 
 
-def test_best_model_follows_the_metric_also_after_resuming(tmp_path):
-    def evaluate(saver: BestModelSaver, epoch: int, value: float) -> None:
-        engine = Engine(lambda engine, batch: None)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: engine.state.metrics.update(auc=value))
-        engine.add_event_handler(Events.STARTED, lambda: setattr(engine.state, "epoch", epoch - 1))
-        saver.attach(engine)
-        saver.network.weight.data.fill_(value)
-        engine.run([0], max_epochs=epoch)
+def _with_scaler(path, scaler: torch.amp.GradScaler | None, **options) -> Engine:
+    engine = _engine({}, path, **options)
+    engine.scaler = scaler
+    return engine
 
+
+def _scaler(scale: float) -> torch.amp.GradScaler:
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale, growth_interval=3)
+    scaler.scale(torch.ones(()))  # makes its tensors, as the first iteration does
+    return scaler
+
+
+def test_the_scale_of_mixed_precision_continues(tmp_path):
+    before, after = _scaler(2.0**9), _scaler(2.0**16)
+    before.load_state_dict({**before.state_dict(), "_growth_tracker": 2})
+    _with_scaler(tmp_path / "x.pt", before).run([0], max_epochs=1)
+    _with_scaler(tmp_path / "x.pt", after, resume=True).run([0], max_epochs=2)
+    assert after.get_scale() == 2.0**9
+    assert after.state_dict() == before.state_dict()
+
+
+@pytest.mark.parametrize("saved, loaded", [(None, 4.0), (4.0, None)])
+def test_mixed_precision_may_come_and_go(tmp_path, saved, loaded):
+    scalers = [None if scale is None else _scaler(scale) for scale in (saved, loaded)]
+    _with_scaler(tmp_path / "x.pt", scalers[0]).run([0], max_epochs=1)
+    engine = _with_scaler(tmp_path / "x.pt", scalers[1], resume=True)
+    assert engine.run([0], max_epochs=2).iteration == 2
+    assert loaded is None or scalers[1].get_scale() == loaded
+
+
+def _evaluate(saver: BestModelSaver, epoch: int, value: float) -> None:
+    engine = Engine(lambda engine, batch: None)
+    engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: engine.state.metrics.update(auc=value))
+    engine.add_event_handler(Events.STARTED, lambda: setattr(engine.state, "epoch", epoch - 1))
+    saver.attach(engine)
+    saver.network.weight.data.fill_(epoch)
+    engine.run([0], max_epochs=epoch)
+
+
+def test_best_model_follows_the_metric_also_after_resuming(tmp_path):
     path = tmp_path / "deep" / "model.pt"
     saver = BestModelSaver(torch.nn.Linear(1, 1), str(path), "auc")
-    for epoch, value in enumerate([0.5, float("nan"), 0.7, 0.6, 0.7], start=1):
-        evaluate(saver, epoch, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for epoch, value in enumerate([0.5, float("nan"), 0.7, 0.6, 0.7], start=1):
+            _evaluate(saver, epoch, value)
     assert (saver.best, saver.best_epoch) == (0.7, 3)
-    assert load_safely(path)["weight"].item() == pytest.approx(0.7)
+    assert load_safely(path)["weight"].item() == 3
 
     later = BestModelSaver(torch.nn.Linear(1, 1), str(path), "auc")
     later.load_state_dict(saver.state_dict())
-    evaluate(later, 6, 0.65)
-    assert load_safely(path)["weight"].item() == pytest.approx(0.7)
-    evaluate(later, 7, 0.8)
-    assert load_safely(path)["weight"].item() == pytest.approx(0.8)
+    _evaluate(later, 6, 0.65)
+    assert load_safely(path)["weight"].item() == 3
+    _evaluate(later, 7, 0.8)
+    assert load_safely(path)["weight"].item() == 7
+
+
+def test_while_the_metric_is_no_number_the_newest_network_is_saved(tmp_path):
+    saver = BestModelSaver(torch.nn.Linear(1, 1), str(tmp_path / "model.pt"), "auc")
+    for epoch in (1, 2):
+        with pytest.warns(UserWarning, match=r"auc is not a number.*one class only.*model\.pt holds the newest"):
+            _evaluate(saver, epoch, float("nan"))
+        assert load_safely(tmp_path / "model.pt")["weight"].item() == saver.best_epoch == epoch
+    for epoch, value in ((3, 0.2), (4, float("nan"))):
+        _evaluate(saver, epoch, value)
+        assert load_safely(tmp_path / "model.pt")["weight"].item() == saver.best_epoch == 3

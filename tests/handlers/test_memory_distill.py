@@ -42,6 +42,22 @@ def test_bank_becomes_its_prototypes_and_is_saved(network, make_network, tmp_pat
     assert torch.equal(fresh(images), network(images))
 
 
+def test_several_layers_report_under_their_own_names(make_network, fill_bank):
+    network = make_network((0, 1))
+    layers = memory_layers(network)
+    for layer in layers:
+        fill_bank(layer.bank)
+    layers[1].bank.keys.mul_(torch.rand_like(layers[1].bank.keys))
+    learning = PrototypicalAttentionLearning(4, value_mode="none")
+    expected = {
+        f"layer{n}_prototypes_mmd2": float(layer.bank.distil(learning).distillation.mmd.mean())
+        for n, layer in enumerate(layers)
+    }
+    metrics = _run(network, learning).state.metrics
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected)
+    assert metrics["layer0_prototypes"] == metrics["layer1_prototypes"] == 4 and "prototypes" not in metrics
+
+
 def test_classes_come_from_the_cases(network, cases):
     _run(network, PrototypicalAttentionLearning(4, stratify="class", value_mode="none"), cases=cases)
     ids = memory_layers(network)[0].bank.ids

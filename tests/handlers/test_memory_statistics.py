@@ -55,3 +55,18 @@ def test_every_epoch_is_counted_anew(make_network, make_evaluator, fill_bank, ca
     first = dict(evaluator.state.metrics)
     evaluator.run()
     assert evaluator.state.metrics == first
+
+
+def test_several_layers_report_under_their_own_names(make_network, make_evaluator, fill_bank, cases):
+    network = make_network((0, 1))
+    first, second = memory_layers(network)
+    fill_bank(first.bank)
+    first.gate_bias.data.fill_(1.0)
+    evaluator = make_evaluator(network, MemoryStatisticsHandler(network, cases, k=K))
+    evaluator.run()
+    metrics = evaluator.state.metrics
+    assert (metrics["memory_layer0_facts"], metrics["memory_layer1_facts"]) == (12, 0)
+    assert metrics["memory_layer0_gate_head0"] == pytest.approx(1 / (1 + np.exp(-1)))
+    assert metrics["memory_layer1_gate_head0"] == 0.5
+    assert "memory_layer0_purity_cosine" in metrics and "memory_layer1_purity_cosine" not in metrics
+    assert not {"memory_facts", "memory_gate_head0"} & metrics.keys()

@@ -6,6 +6,7 @@ import os
 import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,41 @@ def test_the_default_weight_is_equation_two_over_the_trainers_epochs(layer):
     assert repr(layer.bank.moving_average) == repr(type(layer.bank.moving_average)(max_epochs=30))
 
 
+def test_with_step_timing_the_last_visit_of_an_epoch_counts_once(layer):
+    alphas = [0.9, 0.25, 0.5, 0.7]
+    epochs = [[_snapshot(*ids, seed=10 * e + i) for i, ids in enumerate([(7, 8), (7,), (9, 7)])] for e in range(4)]
+    engine = _engine(layer, timing="step", moving_average=lambda epoch: alphas[epoch])
+    engine._process_function = lambda engine, i: setattr(layer, "latest", epochs[engine.state.epoch - 1][i])
+    expected: dict[int, list[torch.Tensor]] = {}
+
+    def check(engine: Engine) -> None:
+        alpha = alphas[engine.state.epoch - 1]
+        last = {int(i): (k, v) for s in epochs[engine.state.epoch - 1] for i, k, v in zip(s.ids, s.keys, s.values)}
+        for case, facts in last.items():
+            old = expected.get(case, facts)
+            expected[case] = [alpha * new + (1 - alpha) * before for new, before in zip(facts, old)]
+        assert layer.bank.ids.tolist() == sorted(expected) == [7, 8, 9]
+        for stored, position in ((layer.bank.keys, 0), (layer.bank.values, 1)):
+            torch.testing.assert_close(stored, torch.stack([expected[case][position] for case in (7, 8, 9)]))
+
+    engine.add_event_handler(Events.EPOCH_COMPLETED, check)
+    engine.run(range(3), max_epochs=4)
+
+
+def test_step_timing_starts_anew_after_an_epoch_that_was_broken_off(layer):
+    first, broken, last = (_snapshot(7, seed=s) for s in range(3))
+    handler = MemoryUpdateHandler(layer, timing="step", moving_average=lambda epoch: 0.5)
+    for snapshots in ([first], [broken, None], [last]):
+        engine = Engine(lambda engine, snapshot: setattr(layer, "latest", snapshot))
+        handler.attach(engine)
+        if None in snapshots:
+            with pytest.raises(ValueError, match="no sample ids"):
+                engine.run(snapshots, max_epochs=1)
+        else:
+            engine.run(snapshots, max_epochs=1)
+    torch.testing.assert_close(layer.bank.keys, 0.25 * first.keys + 0.25 * broken.keys + 0.5 * last.keys)
+
+
 def test_overwriting_keeps_the_newest(layer):
     engine = _engine(layer, update="overwrite", moving_average=lambda epoch: 0.0)
     engine.run([_snapshot(7)], max_epochs=1)
@@ -93,6 +129,7 @@ def test_nothing_is_written_before_the_backward_pass(layer):
     assert sizes == [0, 1]
 
 
+@pytest.mark.filterwarnings("ignore:a memory that training never reads")
 @pytest.mark.parametrize(
     ("option", "reads"),
     [("after_first_epoch", [False, True, True]), ("always", [False, True, True]), ("never", [False] * 3)],
@@ -105,6 +142,23 @@ def test_when_training_reads(make_network, make_trainer, option, reads):
     trainer.run()
     assert seen == reads
     assert layer.reading_in_training == (option != "never") and layer.eval().reads
+
+
+def test_a_memory_that_is_never_read_in_training_keeps_the_constant_of_its_gate(make_network, make_trainer):
+    network = make_network()
+    (layer,) = memory_layers(network)
+    layer.gate_bias.data = torch.tensor([-1.0, 0.0, 1.0])
+    with pytest.warns(UserWarning, match=r"evaluation will read with \[\[0\.268.*, 0\.5, 0\.731"):
+        handler = MemoryUpdateHandler(network, read_during_training="never")
+    make_trainer(network, handler).run()
+    assert layer.gate_bias.tolist() == [-1, 0, 1] and layer.eval().reads
+
+
+def test_a_frozen_gate_is_meant_to_be_constant(layer):
+    layer.gate_bias.requires_grad_(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MemoryUpdateHandler(layer, read_during_training="never")
 
 
 def test_always_reads_in_the_first_epoch_what_its_steps_have_written(make_network, make_trainer):
@@ -141,6 +195,38 @@ def test_an_evaluator_refreshes_the_bank(make_network, make_trainer, make_evalua
     layer.bank = MemoryBank(3, 8)
     make_evaluator(fresh_network, MemoryUpdateHandler(fresh_network, update="overwrite")).run()
     assert torch.equal(layer.bank.keys, fresh) and not torch.equal(stale, fresh)
+
+
+def test_refreshing_lets_no_new_case_in(make_network, make_evaluator, items):
+    network = make_network()
+    (layer,) = memory_layers(network)
+    images, ids, groups = (
+        torch.stack([torch.as_tensor(i[k]) for i in items]) for k in ("image", "sample_id", "group_id")
+    )
+    stored = torch.tensor([1, 4, 7])
+    layer.bank.update(ids[stored], *torch.zeros(2, 3, 3, 8), groups[stored])
+    make_evaluator(network, MemoryUpdateHandler(network, update="refresh")).run()
+    assert torch.equal(layer.bank.ids, ids[stored])
+    network(images, ids)
+    torch.testing.assert_close(layer.bank.keys, layer.latest.keys[stored])
+    torch.testing.assert_close(layer.bank.values, layer.latest.values[stored])
+
+
+def test_refreshing_two_layers_shows_no_case_its_own_facts(make_network, make_evaluator, items):
+    network = make_network((0, 1))
+    first, second = memory_layers(network)
+    ids, groups = (torch.tensor([item[key] for item in items]) for key in ("sample_id", "group_id"))
+    for layer in (first, second):
+        layer.bank.update(ids, *torch.randn(2, 12, 3, 8), groups)
+    del items[2:]  # both cases of one group
+    found = []
+    for poison in (1.0, 9.0):
+        with torch.no_grad():
+            first.bank.keys[:2] = first.bank.values[:2] = poison
+        make_evaluator(network, MemoryUpdateHandler(network, update="refresh")).run()
+        found.append(second.bank.keys[:2].clone())
+    assert torch.equal(*found)
+    assert not (first.writing or second.writing) and not first.eval().excludes
 
 
 def test_id_maps(layer, tmp_path):

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from ignite.engine import Engine, Events
+from monai.bundle import ConfigWorkflow
 from monai.handlers import StatsHandler
 
 from monai_memvit.handlers import RunRecorder, unique_run_name
 
 mlflow = pytest.importorskip("mlflow")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -45,10 +54,15 @@ def _runs(uri):
 def test_a_run_holds_parameters_versions_metrics_and_artifacts(uri, tmp_path):
     (tmp_path / "note.txt").write_text("found")
     artifacts = [str(tmp_path / "note.txt"), str(tmp_path / "absent.txt")]
-    _train(uri, tmp_path, parameters={"seed": 3, "fingerprint": "ab"}, artifacts=artifacts)
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(os.urandom(2**20 + 5))
+    parameters = {"seed": 3, "fingerprint": "ab"}
+    _train(uri, tmp_path, parameters=parameters, artifacts=artifacts, checkpoint=str(weights))
     client, (run,) = _runs(uri)
     assert run.info.status == "FINISHED"
     wanted = {"seed": "3", "fingerprint": "ab", "version_torch": version("torch"), "git_commit": "none"}
+    wanted |= {"checkpoint": str(weights)}
+    wanted |= {"weights_fingerprint": hashlib.blake2b(weights.read_bytes(), digest_size=32).hexdigest()}
     assert wanted.items() <= run.data.params.items()
     assert run.data.metrics["val_auc"] == 0.75
     assert [artifact.path for artifact in client.list_artifacts(run.info.run_id)] == ["note.txt"]
@@ -59,11 +73,77 @@ def _break(engine, batch):
 
 
 @pytest.mark.slow
-def test_a_broken_run_is_marked_and_never_continued(uri, tmp_path):
+def test_a_broken_run_is_marked_and_a_fresh_one_of_its_name_stands_beside_it(uri, tmp_path):
     with pytest.raises(RuntimeError, match="disk full"):
-        _train(uri, tmp_path, step=_break)
-    _train(uri, tmp_path)
-    assert sorted(run.info.status for run in _runs(uri)[1]) == ["FAILED", "FINISHED"]
+        _train(uri, tmp_path, step=_break, run_name="same", parameters={"seed": 1})
+    _train(uri, tmp_path, run_name="same", parameters={"seed": 2})
+    _train(uri, tmp_path, run_name="same", parameters={"seed": 3})
+    runs = {run.data.params["seed"]: run for run in _runs(uri)[1]}
+    assert {seed: run.info.status for seed, run in runs.items()} == {"1": "FAILED", "2": "FINISHED", "3": "FINISHED"}
+    assert "val_auc" not in runs["1"].data.metrics
+
+
+@pytest.mark.slow
+def test_a_resumed_training_continues_the_newest_run_of_its_name(uri, tmp_path):
+    _train(uri, tmp_path, run_name="other", resume=True)
+    _train(uri, tmp_path, run_name="same", parameters={"seed": 1})
+    with pytest.raises(RuntimeError, match="disk full"):
+        _train(uri, tmp_path, step=_break, run_name="same", parameters={"seed": 2, "rate": 0.1})
+    _train(uri, tmp_path, run_name="same", parameters={"seed": 2, "rate": 0.3, "added": "yes"}, resume=True)
+    _, runs = _runs(uri)
+    assert [run.info.run_name for run in runs] == ["same", "same", "other"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    continued, first, _ = runs
+    assert {"seed": "2", "rate": "0.1", "added": "yes"}.items() <= continued.data.params.items()
+    assert {name: tag for name, tag in continued.data.tags.items() if "resumed" in name} == {"resumed_rate": "0.3"}
+    assert continued.data.metrics["val_auc"] == 0.75
+    assert first.data.params["seed"] == "1"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 128 + signal.SIGTERM)])
+def test_a_run_that_is_ended_from_outside_is_marked_killed(uri, number, code):
+    script, environment = Path(__file__).with_name("train_until_ended.py"), {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen([sys.executable, script, uri], env=environment, **pipes) as child:
+        assert child.stdout.readline() == "training\n"
+        child.send_signal(number)
+        assert child.wait() == code
+    assert [run.info.status for run in _runs(uri)[1]] == ["KILLED"]
+
+
+@pytest.mark.slow
+def test_metrics_of_the_validation_go_into_the_same_run(uri, tmp_path):
+    validator = Engine(lambda engine, batch: None)
+    validator.add_event_handler(
+        Events.EPOCH_COMPLETED, lambda: validator.state.metrics.update(val_f1=validator.state.epoch / 10)
+    )
+    engine = Engine(lambda engine, batch: 0.0)
+    engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: validator.run([0], max_epochs=engine.state.epoch))
+    options = {"experiment_name": "study", "artifact_location": str(tmp_path / "artifacts"), "iteration_log": False}
+    RunRecorder("validated", tracking_uri=uri, validator=validator, **options).attach(engine)
+    engine.run([0], max_epochs=3)
+    validator.run([0], max_epochs=4)
+    client, (run,) = _runs(uri)
+    history = client.get_metric_history(run.info.run_id, "val_f1")
+    assert [(entry.step, entry.value) for entry in history] == [(1, 0.1), (2, 0.2), (3, 0.3)]
+
+
+@pytest.mark.slow
+def test_the_configuration_of_a_bundle_is_logged_without_what_is_omitted(uri, tmp_path):
+    recorder = {"_target_": "monai_memvit.handlers.RunRecorder", "run_name": "configured", "experiment_name": "study"}
+    recorder |= {"tracking_uri": "@tracking_uri", "omit": ["tracking_uri", "images"], "iteration_log": False}
+    config = {"tracking_uri": "", "images": "/patients/Doe", "epochs": 100, "recorder": recorder, "run": ["$@recorder"]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    workflow = ConfigWorkflow(str(tmp_path / "config.json"), logging_file=False, epochs=2, tracking_uri=uri)
+    workflow.initialize()
+    (handler,) = workflow.run()
+    engine = Engine(lambda engine, batch: None)
+    handler.attach(engine)
+    engine.run([0])
+    client, (run,) = _runs(uri)
+    logged = json.loads(Path(client.download_artifacts(run.info.run_id, "configuration.json")).read_text())
+    assert logged == {"epochs": 2, "recorder": recorder, "run": ["$@recorder"], "_meta_": {}}
 
 
 @pytest.mark.slow

@@ -85,6 +85,38 @@ def test_visits_of_one_epoch_count_once():
     torch.testing.assert_close(bank.keys[0], 0.25 * (keys[1] + keys[2]) / 2 + 0.75 * keys[0])
 
 
+def test_of_several_updates_since_a_copy_the_last_one_counts():
+    bank, alpha = MemoryBank(H, D, moving_average=lambda epoch: 0.25), 0.25
+    (old, _), visits = _facts(1), [_facts(1, seed=s) for s in (1, 2, 3)]
+    bank.update(torch.tensor([7]), old, old, epoch=0)
+    before = copy.deepcopy(bank)
+    for keys, values in visits:
+        bank.update(torch.tensor([7, 8]), keys.repeat(2, 1, 1), values.repeat(2, 1, 1), epoch=1, since=before)
+    keys, values = visits[-1]
+    torch.testing.assert_close(bank.keys, torch.cat([alpha * keys + (1 - alpha) * old, keys]))
+    torch.testing.assert_close(bank.values, torch.cat([alpha * values + (1 - alpha) * old, values]))
+    assert before.ids.tolist() == [7] and torch.equal(before.keys, old)
+
+
+def test_refreshing_overwrites_what_is_stored_and_lets_nothing_in(bank):
+    bank.moving_average = lambda epoch: 0.0
+    before, (keys, values) = copy.deepcopy(bank), _facts(4, seed=1)
+    bank.refresh(torch.tensor([99, 12, 1, 10]), keys, values, torch.tensor([5, 1, 5, 0]))
+    before.keys[[2, 0]], before.values[[2, 0]] = keys[[1, 3]], values[[1, 3]]
+    assert _same(bank, before)
+    bank.refresh(torch.tensor([12]), keys[:1], values[:1])
+    assert torch.equal(bank.keys[2], keys[0])
+
+
+def test_refreshing_checks_as_updating_does(bank):
+    with pytest.raises(ValueError, match="2 ids need group ids"):
+        bank.refresh(torch.tensor([10, 11]), *_facts(3))
+    with pytest.raises(ValueError, match="stored under another group"):
+        bank.refresh(torch.tensor([10]), *_facts(1), torch.tensor([3]))
+    with pytest.raises(ValueError, match="prototypes cannot be updated"):
+        bank.distil(PrototypicalAttentionLearning(3)).refresh(torch.tensor([10]), *_facts(1))
+
+
 @pytest.mark.parametrize("sizes", [[12], [5, 7], [1] * 12])
 def test_order_and_partition_of_an_epoch_do_not_matter(sizes):
     whole, parts = (MemoryBank(H, D, moving_average=lambda epoch: 0.4) for _ in range(2))
@@ -174,6 +206,15 @@ def test_search_equals_a_numpy_loop(bank, k, exclusion):
         assert torch.equal(found.keys[b, h, q][exist], bank.keys[best, h])
         assert torch.equal(found.values[b, h, q][exist], bank.values[best, h])
         assert (found.keys[b, h, q][~exist] == 0).all() and (found.values[b, h, q][~exist] == 0).all()
+
+
+def test_what_was_found_may_be_gathered_in_parts(bank):
+    queries = torch.randn(2, H, 4, D)
+    scores, rows = bank.find(queries, 3, torch.tensor([10, 13]))
+    whole = bank.search(queries, 3, torch.tensor([10, 13]))
+    parts = [bank.gather(scores[:, :, part], rows[:, :, part]) for part in (slice(0, 1), slice(1, 4))]
+    for field, pieces in zip(whole, zip(*parts)):
+        assert torch.equal(field, torch.cat(pieces, dim=2))
 
 
 def test_a_stored_key_finds_its_own_fact_after_growth_and_reload():

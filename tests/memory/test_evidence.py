@@ -8,6 +8,7 @@ import torch
 
 from monai_memvit.memory import (
     CaseSnapshot,
+    FaissSearch,
     MemoryBank,
     PrototypicalAttentionLearning,
     consulted_cases,
@@ -90,6 +91,28 @@ def test_logit_weights_are_those_of_the_forward_pass(bank):
 def test_a_stored_case_finds_itself_by_cosine(bank):
     own = CaseSnapshot(bank.ids, bank.ids, bank.keys, bank.keys * 3, bank.values)
     assert [case.ids[0].item() for case in consulted_cases(bank, own, temperature=0.01)] == bank.ids.tolist()
+
+
+def test_the_keys_are_normalised_once_for_many_batches(bank, snapshot):
+    searched, exact = [], bank.searcher
+    bank.searcher = lambda queries, keys, k, excluded=None: searched.append(keys) or exact(queries, keys, k, excluded)
+    for _ in range(3):
+        per_head_evidence(bank, snapshot)
+    assert searched[0] is searched[1] is searched[2]
+    bank.update(torch.tensor([10]), torch.ones(1, H, D), torch.ones(1, H, D))
+    found = dict(zip(*(t.tolist() for t in consulted_cases(bank, snapshot, k=4, top=100)[0])))
+    assert searched[3] is not searched[2]
+    assert found == pytest.approx(_by_hand(bank, snapshot, 4, "cosine")[0], abs=1e-5)
+
+
+def test_faiss_builds_its_index_once_for_many_batches(bank, snapshot, monkeypatch):
+    pytest.importorskip("faiss")
+    builds, build = [], FaissSearch._build
+    monkeypatch.setattr(FaissSearch, "_build", lambda self, keys: builds.append(len(keys)) or build(self, keys))
+    bank.searcher = FaissSearch()
+    for retrieval in ("cosine", "logit") * 3:
+        per_head_evidence(bank, snapshot, 4, retrieval)
+    assert len(builds) == 2 * H  # over the keys and over their directions, for each head
 
 
 def test_errors(bank, snapshot):

@@ -60,18 +60,32 @@ def test_excluding_the_best_facts_finds_the_next() -> None:
     assert torch.equal(rows[0, 0, 0], best[200:205])
 
 
-def test_index_follows_changes_of_the_keys() -> None:
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Number of keys of every index that is built."""
+    counted, build = [], FaissSearch._build
+    monkeypatch.setattr(FaissSearch, "_build", lambda self, keys: counted.append(len(keys)) or build(self, keys))
+    return counted
+
+
+def test_index_follows_changes_of_the_keys(builds: list[int]) -> None:
     queries, keys = problem(2, 1, 50)
     search = FaissSearch()
-    search(queries, keys, 4)
-    first = search._indices
-    search(queries, keys[:], 4)
-    assert search._indices is first  # a view of the same memory
+    for _ in range(3):
+        assert_same(search(queries, keys, 4), ExactSearch()(queries, keys, 4))
+    assert builds == [50] * 3  # one index per head
     keys[7] = 9 * queries[0, :, 0]
     assert_same(search(queries, keys, 4), ExactSearch()(queries, keys, 4))
-    assert search._indices is not first
+    assert builds == [50] * 6
     longer = torch.cat([keys, keys.flip(0) * 2])
     assert_same(search(queries, longer, 4), ExactSearch()(queries, longer, 4))
+
+
+def test_memories_that_share_a_search_take_turns_without_building_anew(builds: list[int]) -> None:
+    search, problems = FaissSearch(), [problem(2, 1, facts) for facts in (50, 60)]
+    for queries, keys in problems * 3:
+        assert_same(search(queries, keys, 4), ExactSearch()(queries, keys, 4))
+    assert builds == [50] * 3 + [60] * 3
 
 
 def test_keys_of_inference_mode() -> None:
@@ -100,14 +114,15 @@ def test_rows_stay_valid_where_an_approximate_index_runs_out() -> None:
     assert (scores.diff(dim=-1).nan_to_num(0) <= 0).all()
 
 
-def test_copies_and_pickles_leave_the_index_out() -> None:
+def test_copies_and_pickles_leave_the_index_out(builds: list[int]) -> None:
     queries, keys = problem(2, 1, 5000)
-    search = FaissSearch("Flat")
+    search = FaissSearch("HNSW16", "efSearch=256")
     wanted = search(queries, keys, 4)
     assert len(pickle.dumps(search)) < 1000
     for twin in (copy.deepcopy(search), pickle.loads(pickle.dumps(search))):
-        assert twin._indices == [] and twin.index_factory == "Flat"
-        assert torch.equal(twin(queries, keys, 4)[1], wanted[1])
+        assert (twin.index_factory, twin.parameters) == ("HNSW16", "efSearch=256")
+        builds.clear()
+        assert torch.equal(twin(queries, keys, 4)[1], wanted[1]) and builds == [5000] * 3
 
 
 def test_is_no_part_of_a_state_dict() -> None:

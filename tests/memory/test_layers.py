@@ -1,4 +1,4 @@
-"""Finding memory layers, and switching their reading off."""
+"""Finding and naming memory layers, and switching their reading off."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from monai_memvit.memory import MemoryBank, memory_layers, memory_off
+from monai_memvit.memory.layers import metric_prefixes
 
 
 class _Layer(torch.nn.Module):
@@ -26,6 +27,11 @@ def test_layers_come_in_the_order_of_the_network(network):
 
 def test_a_wrapper_does_not_hide_them(network):
     assert memory_layers(torch.nn.DataParallel(network)) == memory_layers(network)
+
+
+def test_metrics_of_several_layers_are_told_apart(network):
+    assert metric_prefixes(memory_layers(network)) == ["layer0_", "layer1_"]
+    assert metric_prefixes(memory_layers(network[0])) == [""]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ __all__ = ["register"]
 
 # One module per benchmark, each with add_arguments(parser) and run_benchmark(args) -> exit code.
 _BENCHMARKS = {
+    "attention": ("attention", "what attention costs as images grow, against its peers"),
     "memory": ("memory", "what the memory costs: training step, inference and bytes"),
     "patches-study": ("patches_study", "MoViT against the same network without memory, paired, on prepared patches"),
 }

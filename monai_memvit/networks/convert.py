@@ -1,4 +1,4 @@
-"""Turning MONAI's networks into memorising ones, in place and with their weights."""
+"""Turning MONAI's networks into ours, in place and with their weights: memorising ones, softmax-free ones."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch.nn as nn
-from monai.networks.blocks import TransformerBlock
+from monai.networks.blocks import SABlock, TransformerBlock
 from torch import Tensor
 
 from ..memory import CaseContext
-from .blocks import MemoryAttention
+from .blocks import EncoderBlock, MemoryAttention, SelfAttention, SequenceNormAttention, SoftmaxAttention
 from .blocks.monai_attention import SplitSABlock
 from .layers import class_token_fact, mean_token_fact
 
-__all__ = ["memorize"]
+__all__ = ["memorize", "sequence_normalize"]
 
 
 def memorize(
@@ -49,12 +49,45 @@ def memorize(
         raise ValueError(f"{type(network).__name__} holds no monai.networks.blocks.TransformerBlock to memorize.")
     fact = fact or (class_token_fact if _has_class_token(network) else mean_token_fact)
     chosen = [_plain_block(network, blocks, layer) for layer in layers]
-    attentions = [SplitSABlock(block.attn) for block in chosen]  # refuses before anything is changed
+    attentions = [_in_three_steps(block.attn) for block in chosen]  # refuses before anything is changed
     context = _case_context(network)
     for block, attention in zip(chosen, attentions):
         layer = _MonaiMemoryAttention(attention, context=context, fact=fact, query_tokens=query_tokens, **memory)
         block.attn = layer.to(block.norm1.weight.device).train(block.training)
     return network
+
+
+def sequence_normalize(network: nn.Module, layers: Sequence[int] | None = None, eps: float = 1e-5) -> nn.Module:
+    """Give MONAI's ``ViT``, ``UNETR``, ... or a :class:`MemViT` sequence-norm attention, at linear cost.
+
+    The projections keep their weights. Their q, k, v bias would have no influence and goes; gains and offsets of the
+    normalisation are new, at one and zero. The network computes something else than before, and has to be trained
+    further.
+
+    Args:
+        network: any module that holds MONAI ``TransformerBlock`` or our :class:`EncoderBlock` modules.
+        layers: which of those blocks, counted in the network's order, negative from the end; None for all.
+        eps: added to the variances.
+
+    Returns:
+        the same object.
+
+    Raises:
+        ValueError: when there are no such blocks, a layer does not exist or its attention cannot be converted.
+    """
+    blocks = [m for m in network.modules() if isinstance(m, (TransformerBlock, EncoderBlock))]
+    if not blocks:
+        raise ValueError(f"{type(network).__name__} holds no transformer block to convert.")
+    wanted = range(len(blocks)) if layers is None else layers
+    places = [_attention_place(_chosen(network, blocks, layer)) for layer in wanted]
+    converted = [_converted(getattr(*place), eps) for place in places]  # refuses before anything is changed
+    for (owner, name), attention in zip(places, converted):
+        setattr(owner, name, attention)
+    return network
+
+
+def _in_three_steps(attention: nn.Module) -> nn.Module:
+    return attention if isinstance(attention, SelfAttention) else SplitSABlock(attention)
 
 
 class _MonaiMemoryAttention(MemoryAttention):
@@ -64,13 +97,55 @@ class _MonaiMemoryAttention(MemoryAttention):
         return super().forward(x, attn_mask)
 
 
-def _plain_block(network: nn.Module, blocks: Sequence[TransformerBlock], layer: int) -> TransformerBlock:
-    name = type(network).__name__
+class _MonaiSequenceNormAttention(SequenceNormAttention):
+    """Sequence-norm attention under the signature by which MONAI's blocks call theirs."""
+
+    def forward(self, x: Tensor, attn_mask: Tensor | None = None) -> Tensor:
+        return super().forward(x, None if attn_mask is None else attn_mask.bool())
+
+
+def _attention_place(block: nn.Module) -> tuple[nn.Module, str]:
+    """Where the local attention of a block hangs."""
+    place = (block, "attn" if isinstance(block, TransformerBlock) else "attention")
+    attention = getattr(*place)
+    return (attention, "local") if isinstance(attention, MemoryAttention) else place
+
+
+def _converted(attention: nn.Module, eps: float) -> SequenceNormAttention:
+    known = {
+        SABlock: (_MonaiSequenceNormAttention, "drop_output"),
+        SoftmaxAttention: (SequenceNormAttention, "out_dropout"),
+    }
+    if type(attention) not in known or not _is_plain(attention):
+        raise ValueError(
+            f"cannot convert {type(attention).__name__}: it needs one joint, square, non-causal q, k, v, and an output "
+            "projection."
+        )
+    kind, dropout = known[type(attention)]
+    made = kind(attention.out_proj.out_features, attention.num_heads, getattr(attention, dropout).p, eps)
+    made.to(attention.out_proj.weight).train(attention.training)
+    made.qkv.weight, made.out_proj = attention.qkv.weight, attention.out_proj  # the same, for optimizers that know them
+    return made
+
+
+def _is_plain(attention: nn.Module) -> bool:
+    if not isinstance(attention.qkv, nn.Linear) or not isinstance(attention.out_proj, nn.Linear):
+        return False
+    size = attention.out_proj.out_features
+    return attention.qkv.weight.shape == (3 * size, size) and not getattr(attention, "causal", False)
+
+
+def _chosen(network: nn.Module, blocks: Sequence[nn.Module], layer: int) -> nn.Module:
     if not -len(blocks) <= layer < len(blocks):
-        raise ValueError(f"layer {layer} does not exist: {name} has {len(blocks)} blocks.")
-    if isinstance(blocks[layer].attn, MemoryAttention):
-        raise ValueError(f"layer {layer} of {name} has a memory already.")
+        raise ValueError(f"layer {layer} does not exist: {type(network).__name__} has {len(blocks)} blocks.")
     return blocks[layer]
+
+
+def _plain_block(network: nn.Module, blocks: Sequence[TransformerBlock], layer: int) -> nn.Module:
+    block = _chosen(network, blocks, layer)
+    if isinstance(block.attn, MemoryAttention):
+        raise ValueError(f"layer {layer} of {type(network).__name__} has a memory already.")
+    return block
 
 
 def _case_context(network: nn.Module) -> CaseContext:

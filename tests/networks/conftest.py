@@ -1,9 +1,10 @@
-"""Filling the memories of a network with random facts."""
+"""Filling the memories of a network with random facts; the definition of sequence-norm attention in NumPy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,3 +24,43 @@ def fill() -> Callable[..., torch.nn.Module]:
         return network
 
     return fill_banks
+
+
+@pytest.fixture
+def saved_bytes() -> Callable[..., int]:
+    """``saved_bytes(forward, module)``: what a forward pass keeps for its backward pass, parameters left out."""
+
+    def count(forward: Callable[[], torch.Tensor], module: torch.nn.Module) -> int:
+        known = {p.untyped_storage().data_ptr() for p in module.parameters()}
+        kept: dict[int, torch.Tensor] = {}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            out = forward()
+        del out
+        return sum(t.untyped_storage().nbytes() for place, t in kept.items() if place not in known)
+
+    return count
+
+
+@pytest.fixture
+def sequence_norm_by_hand() -> Callable[..., np.ndarray]:
+    """``by_hand(q, k, v, weight, bias, eps)``: one sample, no padding, float64; q, k, v and the result ``(H, n, d)``."""
+
+    def by_hand(
+        q: np.ndarray, k: np.ndarray, v: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float = 1e-5
+    ) -> np.ndarray:
+        heads, count, width = q.shape
+        out = np.zeros((heads, count, width))
+        for h in range(heads):
+            normal = []
+            for x, gain, offset in zip((q[h], k[h], v[h]), weight, bias):
+                part = slice(h * width, (h + 1) * width)
+                normal.append(gain[part] * (x - x.mean(0)) / np.sqrt(x.var(0) + eps) + offset[part])
+            out[h] = normal[0] @ normal[1].T @ normal[2] / count
+        return out
+
+    return by_hand

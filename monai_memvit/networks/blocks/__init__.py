@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from .cosine_query_key import CosineQueryKey
 from .encoder_block import EncoderBlock
+from .feature_map_attention import FeatureMapAttention
+from .grid_embedding import GridEmbedding
 from .memory_attention import MemoryAttention
+from .positions import LearnedPositions, NoPositions, SinCosPositions
+from .self_attention import SelfAttention
+from .sequence_norm_attention import SequenceNormAttention
+from .sima_attention import SimaAttention
 from .softmax_attention import SoftmaxAttention
 
-__all__ = ["CosineQueryKey", "EncoderBlock", "MemoryAttention", "SoftmaxAttention"]
+__all__ = [
+    "CosineQueryKey",
+    "EncoderBlock",
+    "FeatureMapAttention",
+    "GridEmbedding",
+    "LearnedPositions",
+    "MemoryAttention",
+    "NoPositions",
+    "SelfAttention",
+    "SequenceNormAttention",
+    "SimaAttention",
+    "SinCosPositions",
+    "SoftmaxAttention",
+]

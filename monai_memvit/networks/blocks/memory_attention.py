@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn as nn
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from ...memory import CaseContext, CaseSnapshot, MemoryBank, RetrievedFacts
-from ..layers import attend_facts, class_token_fact, convex_gate
+from ..layers import TokenMoments, attend_facts, blank_padding, class_token_fact, convex_gate
 
 __all__ = ["MemoryAttention"]
 
@@ -32,11 +35,14 @@ class MemoryAttention(nn.Module):
         query_tokens: how many tokens consult the memory: 1 for the class token only, which gives the same logits
             in the last block with class-token pooling at a fraction of the cost; None for all.
         exclude: what a training sample must not find: ``"group"`` (its patient or slide), ``"id"`` (itself) or
-            ``"none"``. In evaluation nothing is excluded.
+            ``"none"``. In evaluation nothing is excluded, unless facts are written (see ``writing``).
         gate_bias: first value of the gate's logit; 0 opens it half, as in Memorizing Transformers.
+        max_bytes: about how many bytes of retrieved facts are held at a time. Where all tokens of a batch retrieve
+            more, they read in turn, and in training the facts are gathered again for the backward pass.
 
     Raises:
-        ValueError: when ``exclude`` is unknown, ``num_neighbors`` is not positive or the bank does not fit.
+        ValueError: when ``exclude`` is unknown, ``num_neighbors`` or ``max_bytes`` is not positive or the bank does not
+            fit.
     """
 
     def __init__(
@@ -49,12 +55,15 @@ class MemoryAttention(nn.Module):
         query_tokens: int | None = None,
         exclude: str = "group",
         gate_bias: float = 0.0,
+        max_bytes: int = 2**25,
     ) -> None:
         super().__init__()
         if exclude not in ("group", "id", "none"):
             raise ValueError(f"exclude must be 'group', 'id' or 'none', got {exclude!r}.")
         if num_neighbors < 1:
             raise ValueError(f"num_neighbors must be at least 1, got {num_neighbors}.")
+        if max_bytes < 1:
+            raise ValueError(f"max_bytes must be at least 1, got {max_bytes}.")
         heads, width = attention.num_heads, attention.head_dim
         if bank is not None and (bank.num_heads, bank.head_dim) != (heads, width):
             raise ValueError(f"a bank of {bank.num_heads} x {bank.head_dim} does not fit {heads} heads of {width}.")
@@ -65,9 +74,11 @@ class MemoryAttention(nn.Module):
         self.fact = fact
         self.query_tokens = query_tokens
         self.exclude = exclude
+        self.max_bytes = max_bytes
         self.gate_bias = nn.Parameter(torch.full((heads,), float(gate_bias)))
         self.reading = True
         self.reading_in_training = True
+        self.writing = False  # set by whoever stores what an evaluation leaves behind
         self.latest: CaseSnapshot | None = None
 
     @property
@@ -80,6 +91,11 @@ class MemoryAttention(nn.Module):
         """Whether the next forward pass will consult the bank."""
         return self.reading and len(self.bank) > 0 and (self.reading_in_training or not self.training)
 
+    @property
+    def excludes(self) -> bool:
+        """Whether the next forward pass hides a sample's own facts: they would tell what is about to be written."""
+        return self.exclude != "none" and (self.training or self.writing)
+
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Attend to the sample's own tokens and to the facts of past cases.
 
@@ -91,10 +107,24 @@ class MemoryAttention(nn.Module):
             ``(B, T, D)``.
 
         Raises:
-            ValueError: while training with a filled bank, when the sample ids that exclusion needs are absent.
+            ValueError: when the sample ids that exclusion from a filled bank needs are absent.
         """
-        q, k, v = self.local.project(x)
-        attended = self.local.attend(q, k, v, mask)
+        q, k, v = self.local.project(x, mask)
+        return blank_padding(self._recall(q, k, v, self.local.attend(q, k, v, mask), mask), mask)
+
+    def among(self, moments: TokenMoments, x: Tensor) -> Tensor:
+        """What some tokens receive in a sequence of which only the moments are at hand, and from the past cases.
+
+        Args:
+            moments: of all tokens of the sequence.
+            x: the tokens that ask, from whom also the fact is drawn, ``(B, t, D)``.
+
+        Returns:
+            ``(B, t, D)``.
+        """
+        return self._recall(*self.local.project_among(moments, x))
+
+    def _recall(self, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, mask: Tensor | None = None) -> Tensor:
         self._remember(q, k, v, mask)
         if self.reads:
             attended = self._consult(q, attended)
@@ -102,14 +132,31 @@ class MemoryAttention(nn.Module):
 
     def _consult(self, q: Tensor, attended: Tensor) -> Tensor:
         asking = q[:, :, : self.query_tokens]
-        facts = self.retrieve(asking)
-        memory, _ = attend_facts(asking, facts.keys, facts.values, facts.mask)
-        answered = convex_gate(
-            attended[:, :, : self.query_tokens], memory, self.gate.view(1, -1, 1, 1), facts.mask.any(-1)
-        )
+        scores, rows = self._find(asking)
+        memory = self._read(asking, scores, rows)
+        readable = (scores > float("-inf")).any(-1)
+        answered = convex_gate(attended[:, :, : self.query_tokens], memory, self.gate.view(1, -1, 1, 1), readable)
         if self.query_tokens is None:
             return answered
         return torch.cat([answered, attended[:, :, self.query_tokens :]], dim=2)
+
+    def _read(self, *found: Tensor) -> Tensor:
+        """Gathers and attends to the facts that queries have found, at once or token by token as memory allows."""
+        turns = self._turns(found[-1])
+        if turns <= 1:
+            return self._attend_rows(*found)
+        attend = self._attend_rows
+        if self.training:
+            attend = partial(checkpoint, attend, use_reentrant=False, preserve_rng_state=False)
+        return torch.cat([attend(*part) for part in zip(*(t.chunk(turns, dim=2) for t in found))], dim=2)
+
+    def _turns(self, rows: Tensor) -> int:
+        keys_and_values = 2 * self.bank.head_dim * self.bank.keys.element_size() * rows.numel()
+        return min(rows.shape[2], math.ceil(keys_and_values / self.max_bytes))
+
+    def _attend_rows(self, queries: Tensor, scores: Tensor, rows: Tensor) -> Tensor:
+        facts = self.bank.gather(scores, rows)
+        return attend_facts(queries, facts.keys, facts.values, facts.mask)[0]
 
     def retrieve(self, queries: Tensor) -> RetrievedFacts:
         """What the queries find, without the facts that training must not see.
@@ -121,17 +168,20 @@ class MemoryAttention(nn.Module):
             :class:`RetrievedFacts`.
 
         Raises:
-            ValueError: while training, when exclusion needs sample ids and none are present.
+            ValueError: when exclusion needs sample ids and none are present.
         """
-        if not self.training or self.exclude == "none":
-            return self.bank.search(queries, self.num_neighbors)
+        return self.bank.gather(*self._find(queries))
+
+    def _find(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.excludes:
+            return self.bank.find(queries, self.num_neighbors)
         ids, groups = self.context.sample_ids, self.context.group_ids
         if ids is None:
             raise ValueError(
-                "training with a filled memory needs sample_ids (and group_ids), or a sample would find its own fact: "
-                "hand them to the network's forward, for example by PrepareBatchExtraInput, or set exclude='none'."
+                "training or refreshing a filled memory needs sample_ids (and group_ids), or a sample would find its "
+                "own fact: hand them to the network, for example by PrepareBatchExtraInput, or set exclude='none'."
             )
-        return self.bank.search(queries, self.num_neighbors, ids, groups if self.exclude == "group" else None)
+        return self.bank.find(queries, self.num_neighbors, ids, groups if self.exclude == "group" else None)
 
     def _remember(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:
         if self.context.sample_ids is None:

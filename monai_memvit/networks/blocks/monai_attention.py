@@ -6,6 +6,8 @@ import torch.nn as nn
 from monai.networks.blocks import SABlock
 from torch import Tensor
 
+from ..layers import blank_padding
+
 __all__ = ["SplitSABlock"]
 
 
@@ -34,16 +36,17 @@ class SplitSABlock(nn.Module):
         self.num_heads = block.num_heads
         self.head_dim = block.dim_head
 
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values.
 
         Args:
             x: ``(B, T, D)``.
+            mask: valid tokens ``(B, T)`` bool; None when all are.
 
         Returns:
             q, k and v, each ``(B, H, T, d)``.
         """
-        q, k, v = self.block.input_rearrange(self.block.qkv(x))
+        q, k, v = self.block.input_rearrange(self.block.qkv(blank_padding(x, mask)))
         dtype = self.block.attention_dtype
         return (q, k, v) if dtype is None else (q.to(dtype), k.to(dtype), v)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .padding import mean_token
+
 __all__ = ["attention_fact", "class_token_fact", "mean_token_fact"]
 
 
@@ -35,12 +37,7 @@ def mean_token_fact(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None)
     Returns:
         query, key and value, each ``(B, H, d)``; zero for a sample without a valid token.
     """
-    if mask is None:
-        return q.mean(2), k.mean(2), v.mean(2)
-    valid = mask[:, None, :, None]
-    count = valid.sum(2).clamp(min=1)
-    q, k, v = (torch.where(valid, t, 0).sum(2) / count for t in (q, k, v))
-    return q, k, v
+    return mean_token(q, mask), mean_token(k, mask), mean_token(v, mask)
 
 
 def attention_fact(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from .memvit import MemViT
 from .movit import MoViT
+from .seqnorm_vit import SeqNormViT
 
-__all__ = ["MemViT", "MoViT"]
+__all__ = ["MemViT", "MoViT", "SeqNormViT"]

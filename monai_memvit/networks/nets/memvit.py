@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn as nn
-from monai.networks.blocks import PatchEmbeddingBlock
 from torch import Tensor
 
 from ...memory import CaseContext
-from ..blocks import EncoderBlock, MemoryAttention, SoftmaxAttention
-from ..layers import class_token_fact, mean_token_fact
+from ..blocks import (
+    EncoderBlock,
+    GridEmbedding,
+    LearnedPositions,
+    MemoryAttention,
+    NoPositions,
+    SinCosPositions,
+    SoftmaxAttention,
+)
+from ..layers import blank_padding, class_token_fact, mean_token, mean_token_fact
 
 __all__ = ["MemViT"]
+
+_PRESETS: dict[str, dict[str, int]] = {
+    "micro": {"hidden_size": 96, "mlp_dim": 384, "num_layers": 4, "num_heads": 3, "patch_size": 4},
+    "tiny": {"hidden_size": 192, "mlp_dim": 768, "num_layers": 12, "num_heads": 3, "patch_size": 16},
+    "small": {"hidden_size": 384, "mlp_dim": 1536, "num_layers": 12, "num_heads": 6, "patch_size": 16},
+    "base": {"hidden_size": 768, "mlp_dim": 3072, "num_layers": 12, "num_heads": 12, "patch_size": 16},
+}
+_POSITIONS = {"learnable": LearnedPositions, "sincos": SinCosPositions, "none": NoPositions}
 
 
 class MemViT(nn.Module):
@@ -21,7 +37,8 @@ class MemViT(nn.Module):
 
     Args:
         in_channels: C.
-        img_size: pixels per axis, one number or one per axis.
+        img_size: pixels per axis, one number or one per axis. Images of another size are taken as well, where the patch
+            divides them: positions are computed or resampled.
         patch_size: pixels of a patch per axis.
         num_classes: K.
         hidden_size: D.
@@ -33,14 +50,15 @@ class MemViT(nn.Module):
         memory_layers: blocks (negative counts from the end) whose attention consults a memory.
         memory: makes a memory attention from ``(attention, context=, fact=, query_tokens=)``; defaults to
             :class:`MemoryAttention`. A ``functools.partial`` keeps its own ``fact`` and ``query_tokens``.
-        embedding: a module ``(B, C, *spatial) -> (B, N, D)``; None builds MONAI's ``PatchEmbeddingBlock``.
+        embedding: a module ``(B, C, *spatial) -> (B, N, D)``; None builds a :class:`GridEmbedding`.
         pool: ``"cls"`` reads the class token, ``"mean"`` the mean of the patch tokens (no class token then).
-        pos_embed: position embedding of MONAI's block: ``"learnable"``, ``"sincos"`` or ``"none"``.
+        pos_embed: ``"learnable"``, ``"sincos"`` or ``"none"``.
         dropout_rate: dropout in embedding, attention and MLPs.
         drop_path_rate: stochastic depth of the last block, rising linearly from 0.
 
     Raises:
-        ValueError: when ``pool`` is unknown, the image is no multiple of the patch or a memory layer does not exist.
+        ValueError: when ``pool`` or ``pos_embed`` is unknown, the image is no multiple of the patch, or a memory layer
+            does not exist.
 
     Example::
 
@@ -71,8 +89,10 @@ class MemViT(nn.Module):
         super().__init__()
         if pool not in ("cls", "mean"):
             raise ValueError(f"pool must be 'cls' or 'mean', got {pool!r}.")
-        self.embedding = embedding or PatchEmbeddingBlock(
-            in_channels, img_size, patch_size, hidden_size, num_heads, "conv", pos_embed, dropout_rate, spatial_dims
+        if pos_embed not in _POSITIONS:
+            raise ValueError(f"pos_embed must be one of {sorted(_POSITIONS)}, got {pos_embed!r}.")
+        self.embedding = embedding or GridEmbedding(
+            in_channels, img_size, patch_size, hidden_size, _POSITIONS[pos_embed], dropout_rate, spatial_dims
         )
         self.class_token = nn.Parameter(torch.empty(1, 1, hidden_size)) if pool == "cls" else None
         rates = [drop_path_rate * layer / max(1, num_layers - 1) for layer in range(num_layers)]
@@ -102,39 +122,74 @@ class MemViT(nn.Module):
         chosen = getattr(memory, "keywords", {})  # of a functools.partial, as configurations give
         block.attention = memory(block.attention, context=self.cases, **(defaults | chosen))
 
-    def forward_features(self, x: Tensor, sample_ids: Tensor | None = None, group_ids: Tensor | None = None) -> Tensor:
+    @classmethod
+    def from_preset(cls, preset: str, **kwargs: Any) -> MemViT:
+        """The usual sizes of vision transformers, and a micro one for small images on a CPU.
+
+        Args:
+            preset: ``"tiny"``, ``"small"``, ``"base"`` (patches of 16 pixels) or ``"micro"`` (patches of 4).
+            **kwargs: those of the class; ``in_channels``, ``img_size`` and ``num_classes`` are needed.
+
+        Returns:
+            a freshly initialised network with an empty memory.
+
+        Raises:
+            ValueError: when the preset is unknown.
+        """
+        if preset not in _PRESETS:
+            raise ValueError(f"preset must be one of {sorted(_PRESETS)}, got {preset!r}.")
+        return cls(**{**_PRESETS[preset], **kwargs})
+
+    def forward_features(
+        self,
+        x: Tensor,
+        sample_ids: Tensor | None = None,
+        group_ids: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """All tokens after the last block, normalised.
 
         Args:
             x: images ``(B, C, *spatial)``.
             sample_ids: opaque int64 ids ``(B,)``; None for anonymous images.
             group_ids: opaque int64 ids of patient or slide ``(B,)``.
+            mask: valid patches ``(B, N)`` bool, for batches of images that were padded to one size; None when all are.
 
         Returns:
             tokens ``(B, T, D)``; the class token, where there is one, is token 0.
         """
-        tokens = self.embedding(x)
+        tokens = blank_padding(self.embedding(x), mask)
         if self.class_token is not None:
             tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], dim=1)
+            mask = None if mask is None else nn.functional.pad(mask, (1, 0), value=True)
         self.cases.arrive(sample_ids, group_ids)
-        for block in self.blocks:
-            tokens = block(tokens)
-        self.cases.leave()
+        try:
+            for block in self.blocks:
+                tokens = block(tokens, mask)
+        finally:
+            self.cases.leave()
         return self.norm(tokens)
 
-    def forward(self, x: Tensor, sample_ids: Tensor | None = None, group_ids: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        sample_ids: Tensor | None = None,
+        group_ids: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Classify images.
 
         Args:
             x: images ``(B, C, *spatial)``.
             sample_ids: opaque int64 ids ``(B,)``; needed while training with a memory.
             group_ids: opaque int64 ids of patient or slide ``(B,)``.
+            mask: valid patches ``(B, N)`` bool, for batches of images that were padded to one size; None when all are.
 
         Returns:
             logits ``(B, num_classes)``.
         """
-        tokens = self.forward_features(x, sample_ids, group_ids)
-        return self.head(tokens.mean(1) if self.class_token is None else tokens[:, 0])
+        tokens = self.forward_features(x, sample_ids, group_ids, mask)
+        return self.head(mean_token(tokens, mask) if self.class_token is None else tokens[:, 0])
 
 
 def _block_number(index: int, num_layers: int) -> int:

@@ -126,6 +126,54 @@ def test_a_single_fact_is_read_by_every_query(make_memory_attention, x):
     torch.testing.assert_close(layer(x), layer.local.merge(read))
 
 
+# token by token, where all tokens retrieve more than is to be held at once
+
+
+def _output_and_gradients(layer: MemoryAttention, x: torch.Tensor) -> list[torch.Tensor]:
+    tokens = x.clone().requires_grad_()
+    out = _answer(layer, tokens, [0, 1], [10, 11])
+    (out * torch.linspace(-1, 1, out.numel()).view_as(out)).sum().backward()
+    return [out, tokens.grad, *(p.grad for p in layer.parameters())]
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("turns", [2, 5])
+def test_reading_in_turns_is_reading_at_once_to_the_last_bit(make_memory_attention, x, training, turns):
+    options = {"groups": [10, 11] * 8, "num_neighbors": 12}  # 8 of another group: some of the 12 are missing
+    facts = x.shape[0] * 3 * x.shape[1] * 12 * 2 * 4 * 4
+    at_once = make_memory_attention(16, **options, max_bytes=facts).train(training)
+    in_turn = make_memory_attention(16, **options, max_bytes=-(-facts // turns)).train(training)
+    calls, attend = [], in_turn._attend_rows
+    in_turn._attend_rows = lambda *found: calls.append(found[0].shape[2]) or attend(*found)
+    for found, wanted in zip(_output_and_gradients(in_turn, x), _output_and_gradients(at_once, x)):
+        assert torch.equal(found, wanted)
+    widths = {2: [3, 2], 5: [1] * 5}[turns]
+    # In training what was gathered is let go, and gathered again on the way back.
+    assert sorted(calls) == sorted(widths * 2 if training else widths)
+
+
+@pytest.mark.parametrize("max_bytes", [1, 2**25])
+def test_any_budget_equals_brute_force(make_memory_attention, x, max_bytes):
+    layer = make_memory_attention(17, num_neighbors=5, max_bytes=max_bytes)
+    torch.testing.assert_close(layer(x), _brute_force(layer, x), atol=1e-5, rtol=1e-5)
+
+
+def test_gathered_facts_are_not_kept_for_the_backward_pass(make_memory_attention, x):
+    def largest_kept(max_bytes: int) -> int:
+        layer, kept = make_memory_attention(17, num_neighbors=17, exclude="none", max_bytes=max_bytes).train(), []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+            layer(x)
+        return max(kept)
+
+    assert largest_kept(2**25) == 2 * 3 * 5 * 17 * 4 > largest_kept(1)
+
+
+def test_the_class_token_reads_directly_whatever_the_budget(make_memory_attention, x, monkeypatch):
+    layer = make_memory_attention(17, query_tokens=1, exclude="none", max_bytes=1).train()
+    monkeypatch.setattr("monai_memvit.networks.blocks.memory_attention.checkpoint", None)
+    assert torch.isfinite(layer(x)).all()
+
+
 # (6) exclusion while training
 
 
@@ -146,6 +194,15 @@ def test_exclusion_equals_brute_force(make_memory_attention, x, exclude, banned)
 def test_evaluation_excludes_nothing(make_memory_attention, x):
     layer = make_memory_attention(8, groups=[10, 11] * 4)
     assert torch.equal(_answer(layer, x, [0, 1], [10, 11]), layer(x))
+
+
+def test_evaluation_excludes_as_training_does_where_its_facts_are_written(make_memory_attention, x):
+    layer = make_memory_attention(8, groups=[10, 11] * 4)
+    trained = _answer(layer.train(), x, [0, 1], [10, 11])
+    layer.eval().writing = True
+    assert torch.equal(_answer(layer, x, [0, 1], [10, 11]), trained)
+    with pytest.raises(ValueError, match="needs sample_ids"):
+        layer(x)
 
 
 @pytest.mark.parametrize("facts", [6, 600])
@@ -275,6 +332,7 @@ def test_bfloat16_autocast_stays_near_float32(make_memory_attention, x):
     [
         ({"exclude": "patient"}, "'patient'"),
         ({"num_neighbors": 0}, "got 0"),
+        ({"max_bytes": 0}, "max_bytes must be at least 1, got 0"),
         ({"bank": MemoryBank(2, 4)}, "2 x 4 does not fit 3 heads of 4"),
     ],
 )

@@ -163,6 +163,14 @@ def test_ids_do_not_outlive_the_forward_pass(make_net, images):
     assert net.blocks[-1].attention.latest.ids.tolist() == [3, 4]
 
 
+def test_ids_leave_even_when_a_block_fails(make_net, fill, images):
+    net = fill(make_net(), 9)
+    net.blocks[1].mlp = torch.nn.Linear(5, 5)
+    with pytest.raises(RuntimeError):
+        net(images, torch.tensor([3, 4]), torch.tensor([5, 5]))
+    assert net.cases.sample_ids is None and net.cases.group_ids is None
+
+
 @pytest.mark.parametrize("distilled", [False, True])
 def test_a_fresh_network_takes_the_whole_memory_from_a_file(make_net, fill, images, distilled):
     from monai_memvit.memory import PrototypicalAttentionLearning
@@ -213,8 +221,11 @@ def test_compiled_network_follows_a_growing_memory(make_net, fill, images):
 
 
 @pytest.mark.slow
-def test_compiled_training_step_has_the_same_gradients(make_net, fill, images):
-    net = fill(make_net(), 40).train()
+@pytest.mark.parametrize(
+    "options", [{}, {"pool": "mean", "memory": functools.partial(MemoryAttention, max_bytes=2**15)}]
+)
+def test_compiled_training_step_has_the_same_gradients(make_net, fill, images, options):
+    net = fill(make_net(**options), 40).train()
     ids = torch.tensor([0, 1])
     net(images, ids).square().sum().backward()
     expected = [p.grad.clone() for p in net.parameters()]

@@ -1,0 +1,95 @@
+"""Patches of an image as tokens, for images of any size, whole or some rows of patches at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch.nn as nn
+from monai.networks.layers import Conv
+from monai.utils import ensure_tuple_rep
+from torch import Tensor
+
+from .positions import LearnedPositions
+
+__all__ = ["GridEmbedding"]
+
+
+class GridEmbedding(nn.Module):
+    """One token per patch, by a convolution whose stride is its width, plus a position embedding.
+
+    Args:
+        in_channels: C.
+        img_size: pixels per axis that the positions are made for; images may have others.
+        patch_size: pixels of a patch per axis.
+        hidden_size: D.
+        positions: makes the position embedding from ``(hidden_size, grid)``.
+        dropout_rate: dropout of the tokens.
+        spatial_dims: 2 or 3.
+
+    Raises:
+        ValueError: when the image is no multiple of the patch.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        img_size: Sequence[int] | int,
+        patch_size: Sequence[int] | int,
+        hidden_size: int,
+        positions: Callable[[int, Sequence[int]], nn.Module] = LearnedPositions,
+        dropout_rate: float = 0.0,
+        spatial_dims: int = 2,
+    ) -> None:
+        super().__init__()
+        self.patch_size = ensure_tuple_rep(patch_size, spatial_dims)
+        self.patch_embeddings = Conv[Conv.CONV, spatial_dims](
+            in_channels, hidden_size, kernel_size=self.patch_size, stride=self.patch_size
+        )
+        self.positions = positions(hidden_size, self.grid_of(ensure_tuple_rep(img_size, spatial_dims)))
+        self.dropout = nn.Dropout(dropout_rate)
+
+    def grid_of(self, spatial: Sequence[int]) -> tuple[int, ...]:
+        """Patches per axis.
+
+        Args:
+            spatial: pixels per axis.
+
+        Returns:
+            one number per axis.
+
+        Raises:
+            ValueError: when the image is no multiple of the patch, which would cut off its border unseen.
+        """
+        if len(spatial) != len(self.patch_size) or any(s % p or not s for s, p in zip(spatial, self.patch_size)):
+            raise ValueError(
+                f"an image of {tuple(spatial)} pixels is no multiple of patches of {self.patch_size}: crop it, or pad "
+                "it, as with monai.transforms.DivisiblePad."
+            )
+        return tuple(s // p for s, p in zip(spatial, self.patch_size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed whole images.
+
+        Args:
+            x: ``(B, C, *spatial)``.
+
+        Returns:
+            tokens ``(B, N, D)``.
+        """
+        return self.rows(x, 0, self.grid_of(x.shape[2:])[0])
+
+    def rows(self, x: Tensor, start: int, stop: int) -> Tensor:
+        """Embed some rows of patches.
+
+        Args:
+            x: whole images ``(B, C, *spatial)``, of any dtype and on any device; only these rows are converted.
+            start: first row of patches, along the first axis.
+            stop: row behind the last.
+
+        Returns:
+            tokens ``(B, n, D)``.
+        """
+        grid, high = self.grid_of(x.shape[2:]), self.patch_size[0]
+        band = x[:, :, start * high : stop * high].to(self.patch_embeddings.weight)
+        tokens = self.patch_embeddings(band).flatten(2).mT
+        return self.dropout(tokens + self.positions(grid, start, stop))

@@ -1,0 +1,81 @@
+"""Sequence-normalised attention in its direct form, the reference of all others (Khader et al.)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .linear_attention import mean_bilinear_attention
+from .padding import blank_padding, count_tokens
+from .precision import wide
+
+__all__ = ["sequence_norm", "sequence_norm_attention"]
+
+
+def sequence_norm_attention(
+    q: Tensor, k: Tensor, v: Tensor, weight: Tensor, bias: Tensor, mask: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Attention ``O = (1/n) Q K^T V`` of queries, keys and values that are normalised along the sequence.
+
+    No softmax and no ``1/sqrt(d)``; n counts the valid tokens of a sample. With unit weights, zero biases and eps
+    towards 0, ``(1/n) K^T V`` is the matrix of correlations between key and value channels.
+
+    Args:
+        q: queries ``(B, H, T, d)``.
+        k: keys ``(B, H, T, d)``.
+        v: values ``(B, H, T, d)``.
+        weight: gains of the channels of q, k and v, ``(3, H*d)``.
+        bias: offsets of the channels of q, k and v, ``(3, H*d)``.
+        mask: valid tokens ``(B, T)`` bool; None when all are. What padding holds is irrelevant, NaN included.
+        eps: added to the variances.
+
+    Returns:
+        ``(B, H, T, d)``; zero at padding, and for a sample without a valid token.
+
+    Raises:
+        ValueError: when shapes do not fit.
+    """
+    q, k, v = sequence_norm(q, k, v, weight, bias, mask, eps)
+    return mean_bilinear_attention(q, k, v, mask)
+
+
+def sequence_norm(
+    q: Tensor, k: Tensor, v: Tensor, weight: Tensor, bias: Tensor, mask: Tensor | None = None, eps: float = 1e-5
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Every channel of every sample to mean ``bias`` and standard deviation ``weight`` over its valid tokens.
+
+    Args:
+        q: queries ``(B, H, T, d)``.
+        k: keys ``(B, H, T, d)``.
+        v: values ``(B, H, T, d)``.
+        weight: gains of the channels of q, k and v, ``(3, H*d)``.
+        bias: offsets of the channels of q, k and v, ``(3, H*d)``.
+        mask: valid tokens ``(B, T)`` bool; None when all are.
+        eps: added to the variances.
+
+    Returns:
+        q, k and v, normalised; zero at padding.
+
+    Raises:
+        ValueError: when shapes do not fit.
+    """
+    heads, width = q.shape[1], q.shape[3]
+    if weight.shape != (3, heads * width) or bias.shape != weight.shape:
+        raise ValueError(
+            f"weight and bias must be (3, {heads * width}), got {tuple(weight.shape)} and {tuple(bias.shape)}."
+        )
+    gains, offsets = (t.view(3, heads, 1, width) for t in (weight, bias))
+    q, k, v = (_normalize(t, g, b, mask, eps) for t, g, b in zip((q, k, v), gains, offsets))
+    return q, k, v
+
+
+def _normalize(x: Tensor, gain: Tensor, offset: Tensor, mask: Tensor | None, eps: float) -> Tensor:
+    """An instance normalisation along the sequence that ignores padding and is defined for one token."""
+    with torch.autocast(x.device.type, enabled=False):
+        count = count_tokens(x, mask).clamp(min=1).view(-1, 1, 1, 1)
+        x, dtype = blank_padding(wide(x), mask), x.dtype
+        centred = blank_padding(x - x.sum(-2, keepdim=True) / count, mask)
+        residual = centred.sum(-2, keepdim=True) / count  # the rounding of a mean that is far from zero
+        variance = (centred.square().sum(-2, keepdim=True) / count - residual.square()).clamp(min=0)
+        scale = gain * (variance + eps).rsqrt()
+        return blank_padding(torch.addcmul(offset - residual * scale, centred, scale), mask).to(dtype)

@@ -9,9 +9,19 @@ __version__ = "0.1.0"
 
 # Names are imported on first use: MONAI alone takes seconds, and the command line should answer at once.
 _HOMES = {
-    "monai_memvit.networks.nets": ("MemViT", "MoViT"),
-    "monai_memvit.networks.convert": ("memorize",),
-    "monai_memvit.networks.blocks": ("CosineQueryKey", "EncoderBlock", "MemoryAttention", "SoftmaxAttention"),
+    "monai_memvit.networks.nets": ("MemViT", "MoViT", "SeqNormViT"),
+    "monai_memvit.networks.convert": ("memorize", "sequence_normalize"),
+    "monai_memvit.networks.streaming": ("StreamedViT", "memory_mapped"),
+    "monai_memvit.networks.layers": ("TokenMoments", "sequence_norm_attention"),
+    "monai_memvit.networks.blocks": (
+        "CosineQueryKey",
+        "EncoderBlock",
+        "FeatureMapAttention",
+        "MemoryAttention",
+        "SequenceNormAttention",
+        "SimaAttention",
+        "SoftmaxAttention",
+    ),
     "monai_memvit.memory": (
         "AttentionMovingAverage",
         "ExactSearch",

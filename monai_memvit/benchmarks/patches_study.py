@@ -18,7 +18,7 @@ from ..metrics import classification_summary
 
 __all__ = ["add_arguments", "colour_baseline", "paired_table", "run_benchmark"]
 
-_ARMS = {"plain": {"memory_layers": []}, "movit": {"memory_layers": [-1]}}
+_ARMS: dict[str, dict[str, Any]] = {"plain": {"memory_layers": []}, "movit": {"memory_layers": [-1]}}
 _KEPT_HANDLERS = ("MemoryUpdateHandler", "LrScheduleHandler")
 _METRICS = ("balanced_accuracy", "accuracy", "auc")
 

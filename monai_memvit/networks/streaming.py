@@ -192,7 +192,7 @@ def _moments(block: EncoderBlock, tokens: Tensor) -> TokenMoments:
     return TokenMoments.from_tokens(block.norm1(tokens))
 
 
-def _advance(block: EncoderBlock, attention: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:
+def _advance(block: EncoderBlock, attention: TokenMap | partial[Tensor], tokens: Tensor) -> Tensor:
     tokens = tokens + attention(block.norm1(tokens))
     return tokens + block.mlp(block.norm2(tokens))
 

@@ -48,7 +48,7 @@ def saved_bytes() -> Callable[..., int]:
 
 @pytest.fixture
 def sequence_norm_by_hand() -> Callable[..., np.ndarray]:
-    """``by_hand(q, k, v, weight, bias, eps)``: one sample, no padding, float64; q, k, v and the result ``(H, n, d)``."""
+    """``by_hand(q, k, v, weight, bias, eps)``: one sample without padding; q, k, v and the result are ``(H, n, d)``."""
 
     def by_hand(
         q: np.ndarray, k: np.ndarray, v: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float = 1e-5

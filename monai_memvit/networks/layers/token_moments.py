@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-import torch.distributed
+import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
+from torch.autograd.function import once_differentiable
 
 from .padding import count_tokens, near_mean
 from .token_passes import offset_gram
@@ -90,7 +90,7 @@ class TokenMoments(NamedTuple):
         comoment = torch.baddbmm(self.comoment + other.comoment, spread[:, :, None], spread[:, None])
         return TokenMoments(count, self.mean + apart * share[:, None], comoment)
 
-    def all_reduce(self, group: torch.distributed.ProcessGroup | None = None) -> TokenMoments:
+    def all_reduce(self, group: dist.ProcessGroup | None = None) -> TokenMoments:
         """Moments over all ranks, merged in their order and so equal on each; gradients flow back to every rank.
 
         Args:
@@ -99,5 +99,23 @@ class TokenMoments(NamedTuple):
         Returns:
             moments of the whole sequences.
         """
-        parts = zip(*(all_gather(t.contiguous(), group or torch.distributed.group.WORLD) for t in self))
+        parts = zip(*(_AllGather.apply(t.contiguous(), group) for t in self))
         return TokenMoments.from_parts(TokenMoments(*part) for part in parts)
+
+
+class _AllGather(torch.autograd.Function):
+    """What all ranks hold, ``(ranks, ...)``; torch's own differentiable version is on its way out."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup | None) -> Tensor:
+        ctx.group = group
+        gathered = x.new_empty(dist.get_world_size(group), *x.shape)
+        dist.all_gather(list(gathered), x, group)
+        return gathered
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        gradient = gradient.clone(memory_format=torch.contiguous_format)  # autograd may share what it hands over
+        dist.all_reduce(gradient, group=ctx.group)
+        return gradient[dist.get_rank(ctx.group)], None

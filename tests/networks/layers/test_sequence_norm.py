@@ -9,21 +9,22 @@ import torch
 from monai_memvit.networks.layers import sequence_norm, sequence_norm_attention
 
 HEADS, WIDTH = 3, 4
-CHANNELS = HEADS * WIDTH
 
 
-def _case(tokens: int, batch: int = 2, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, ...]:
+def _case(
+    tokens: int, batch: int = 2, heads: int = HEADS, dtype: torch.dtype = torch.float64
+) -> tuple[torch.Tensor, ...]:
     """q, k, v, weight and bias."""
     generator = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
-    mix = draw(CHANNELS, 3 * CHANNELS)  # q, k and v are correlated, as projections of the same tokens are
-    q, k, v = (
-        t.unflatten(-1, (HEADS, WIDTH)).transpose(1, 2) for t in (draw(batch, tokens, CHANNELS) @ mix).chunk(3, -1)
-    )
-    return q, k, v, 1 + 0.3 * draw(3, CHANNELS), 0.5 * draw(3, CHANNELS)
+    channels = heads * WIDTH
+    mix = draw(channels, 3 * channels)  # q, k and v are correlated, as projections of the same tokens are
+    projected = (draw(batch, tokens, channels) @ mix).chunk(3, -1)
+    q, k, v = (t.unflatten(-1, (heads, WIDTH)).transpose(1, 2) for t in projected)
+    return q, k, v, 1 + 0.3 * draw(3, channels), 0.5 * draw(3, channels)
 
 
 def _last(count: int, tokens: int) -> torch.Tensor:
@@ -122,7 +123,7 @@ def test_constant_channels_become_their_offset(value):
 @pytest.mark.parametrize("tokens", [3, 6])  # in either order of the products
 @pytest.mark.parametrize("masked", [False, True])
 def test_gradients(tokens, masked):
-    inputs = [t.requires_grad_() for t in _case(tokens)]
+    inputs = [t.requires_grad_() for t in _case(tokens, heads=1)]
     mask = _last(2, tokens) if masked else None
     assert torch.autograd.gradcheck(lambda *t: sequence_norm_attention(*t, mask), inputs)
 

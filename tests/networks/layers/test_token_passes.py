@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from monai_memvit.networks.layers import offset_gram, offset_linear
+from monai_memvit.networks.layers import offset_gram, offset_linear, wide
 
 PIECE = "monai_memvit.networks.layers.token_passes._PIECE"
 
@@ -47,18 +47,20 @@ def test_gradients(monkeypatch, piece, mask):
 
 
 def _gram(x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-    return offset_gram(x, torch.ones(len(x), 1, x.shape[2]), mask)[1]
+    return offset_gram(x, torch.ones(len(x), 1, x.shape[2], dtype=wide(x).dtype), mask)[1]
 
 
 def _linear(x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-    ones = torch.ones(len(x), 1, x.shape[2])
-    return offset_linear(x, ones, torch.arange(4.0).expand(len(x), x.shape[2], 4), torch.ones(len(x), 1, 4), mask)
+    ones = torch.ones(len(x), 1, x.shape[2], dtype=wide(x).dtype)
+    return offset_linear(
+        x, ones, torch.arange(4.0).to(ones).expand(len(x), x.shape[2], 4), ones[..., :1].expand(-1, -1, 4), mask
+    )
 
 
 @pytest.mark.parametrize("function", [_gram, _linear])
 @pytest.mark.parametrize("junk", [torch.nan, torch.inf, 1e30])
 def test_padding_has_no_influence(function, junk):
-    mask, x = torch.rand(2, 1500) < 0.5, _draw(2, 1500, 6).float()
+    mask, x = torch.rand(2, 1500) < 0.5, _draw(2, 1500, 6)
     clean, dirty = (x.masked_fill(~mask[..., None], value).requires_grad_() for value in (0.0, junk))
     for tokens in (clean, dirty):
         function(tokens, mask).square().mean().backward()
@@ -72,7 +74,7 @@ LAYOUTS = [lambda x: x.mT.contiguous().mT, lambda x: x.repeat(1, 2, 1)[:, ::2], 
 @pytest.mark.parametrize("function", [_gram, _linear])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts(function, layout: Callable[[torch.Tensor], torch.Tensor]):
-    strange = layout(_draw(2, 1500, 6).float()).detach().requires_grad_()
+    strange = layout(_draw(2, 1500, 6)).detach().requires_grad_()
     plain = strange.detach().contiguous().requires_grad_()
     for tokens in (strange, plain):
         function(tokens).square().mean().backward()

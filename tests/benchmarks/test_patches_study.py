@@ -1,0 +1,69 @@
+"""The paired study: its table against SciPy, its baseline against a plain fit, its runs on a tiny cohort."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from monai_memvit.__main__ import main
+from monai_memvit.benchmarks.patches_study import add_arguments, colour_baseline, paired_table, run_benchmark
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    main(["simulate", "patches", str(folder / "cohort.npz"), "--patients", "9", "--patches-per-patient", "12"])
+    main(["prepare", "patches", str(folder / "cohort.npz"), str(folder / "data")])
+    return folder / "data"
+
+
+def _rows(seeds: int) -> list[dict]:
+    random, rows = np.random.default_rng(0), []
+    for seed in range(seeds):
+        for arm in ("plain", "movit"):
+            row = {"seed": seed, "fraction": 0.1, "arm": arm, "cases": 50}
+            for metric in ("balanced_accuracy", "accuracy", "auc"):
+                row |= {metric + reading: random.random() for reading in ("", "_memory_off", "_prototypes")}
+            rows.append(row)
+    return rows
+
+
+def test_the_interval_is_that_of_a_paired_t_test():
+    rows = _rows(5)
+    plain, movit = (np.array([r["auc"] for r in rows if r["arm"] == arm]) for arm in ("plain", "movit"))
+    interval = stats.ttest_rel(movit, plain).confidence_interval(0.95)
+    cells = next(line for line in paired_table(rows).splitlines() if "| auc |" in line).split("|")
+    assert cells[3].strip() == f"{100 * plain.mean():.1f} ± {100 * plain.std(ddof=1):.1f}"
+    found = [float(x) for x in re.findall(r"[-+][\d.]+", cells[5])]
+    np.testing.assert_allclose([found[0], *found[-2:]], 100 * np.array([(movit - plain).mean(), *interval]), atol=0.006)
+
+
+def test_a_run_without_its_pair_is_left_out():
+    assert "50 (4)" in paired_table(_rows(5)[:-1])
+    assert paired_table(_rows(1)[:1]).count("\n") == 1
+
+
+def test_the_baseline_sees_colours_only(cohort):
+    summary = colour_baseline(cohort, "test")
+    assert 0.25 < summary["accuracy"] <= 1 and summary["auc"] > 0.5
+
+
+@pytest.mark.slow
+def test_finished_runs_are_not_repeated_and_arms_share_everything(cohort, tmp_path, capsys):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    options = [str(cohort), "--out", str(tmp_path / "study.jsonl"), "--fractions", "0.5", "--images", "1"]
+    run_benchmark(parser.parse_args([*options, "--seeds", "0"]))
+    first = (tmp_path / "study.jsonl").read_text()
+    run_benchmark(parser.parse_args([*options, "--seeds", "0", "1"]))
+    rows = [json.loads(line) for line in (tmp_path / "study.jsonl").read_text().splitlines()]
+    assert (tmp_path / "study.jsonl").read_text().startswith(first)
+    assert [(r["seed"], r["arm"]) for r in rows] == [(0, "plain"), (0, "movit"), (1, "plain"), (1, "movit")]
+    assert len({r["cases"] for r in rows}) == 1 and {r["epochs"] for r in rows} == {12}
+    assert "gate0_final" in rows[1] and "auc_memory_off" in rows[1] and "gate0_final" not in rows[0]
+    assert "MoViT − plain" in capsys.readouterr().out

@@ -94,7 +94,7 @@ class _MonaiMemoryAttention(MemoryAttention):
     """Memory attention under the signature by which MONAI's blocks call theirs."""
 
     def forward(self, x: Tensor, attn_mask: Tensor | None = None) -> Tensor:
-        return super().forward(x, attn_mask)
+        return super().forward(x, None if attn_mask is None else attn_mask.bool())
 
 
 class _MonaiSequenceNormAttention(SequenceNormAttention):
@@ -108,7 +108,14 @@ def _attention_place(block: nn.Module) -> tuple[nn.Module, str]:
     """Where the local attention of a block hangs."""
     place = (block, "attn" if isinstance(block, TransformerBlock) else "attention")
     attention = getattr(*place)
-    return (attention, "local") if isinstance(attention, MemoryAttention) else place
+    if not isinstance(attention, MemoryAttention):
+        return place
+    if len(attention.bank) or attention.fact is mean_token_fact:
+        raise ValueError(
+            "cannot convert an attention whose memory holds facts, for its queries change, or takes mean tokens as "
+            "facts, which would be the same for every image: convert a network with a class token, then fill it."
+        )
+    return attention, "local"
 
 
 def _converted(attention: nn.Module, eps: float) -> SequenceNormAttention:
@@ -118,8 +125,8 @@ def _converted(attention: nn.Module, eps: float) -> SequenceNormAttention:
     }
     if type(attention) not in known or not _is_plain(attention):
         raise ValueError(
-            f"cannot convert {type(attention).__name__}: it needs one joint, square, non-causal q, k, v, and an output "
-            "projection."
+            f"cannot convert {type(attention).__name__}: it needs one joint, square, non-causal q, k, v without "
+            "relative positions or norms of its own, and an output projection."
         )
     kind, dropout = known[type(attention)]
     made = kind(attention.out_proj.out_features, attention.num_heads, getattr(attention, dropout).p, eps)
@@ -132,7 +139,10 @@ def _is_plain(attention: nn.Module) -> bool:
     if not isinstance(attention.qkv, nn.Linear) or not isinstance(attention.out_proj, nn.Linear):
         return False
     size = attention.out_proj.out_features
-    return attention.qkv.weight.shape == (3 * size, size) and not getattr(attention, "causal", False)
+    extras = ("rel_positional_embedding", "qk_norm")  # would be lost
+    if getattr(attention, "causal", False) or any(getattr(attention, name, None) is not None for name in extras):
+        return False
+    return attention.qkv.weight.shape == (3 * size, size)
 
 
 def _chosen(network: nn.Module, blocks: Sequence[nn.Module], layer: int) -> nn.Module:

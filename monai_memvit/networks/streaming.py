@@ -16,7 +16,7 @@ from torch.distributed import ProcessGroup
 from torch.distributed.nn.functional import all_reduce
 from torch.utils.checkpoint import checkpoint
 
-from .blocks import EncoderBlock, MemoryAttention, SequenceNormAttention
+from .blocks import EncoderBlock, GridEmbedding, MemoryAttention, SequenceNormAttention
 from .layers import TokenMap, TokenMoments
 from .nets import MemViT
 
@@ -28,8 +28,9 @@ class StreamedViT(nn.Module):
 
     The moments of all tokens collapse the attention of a layer to one affine map, which every chunk then takes on its
     own; the pass that writes the tokens of a layer also takes the moments for the next one. So each layer reads and
-    writes every token once, and the last one computes only what the head reads. Where gradients are recorded, the
-    tokens of every layer are kept and all else is computed again in the backward pass.
+    writes every token once, and the last one computes only what the head reads. In evaluation no gradients are
+    recorded; in training the tokens of every layer are kept, without ``store``, and all else is computed again in the
+    backward pass. There is no padding: an image is a sequence of its own, and tokens that shall not count are left out.
 
     Args:
         network: the network; its weights are shared. A memory is supported in the last block, with a class token.
@@ -44,7 +45,7 @@ class StreamedViT(nn.Module):
     Example::
 
         image = torch.from_numpy(numpy.load("film.npy", mmap_mode="r"))  # (C, H, W)
-        logits = StreamedViT(network.eval())(image[None])
+        logits = StreamedViT(network).eval()(image[None])
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class StreamedViT(nn.Module):
         super().__init__()
         if chunk_size < 1:
             raise ValueError(f"chunk_size must be at least 1, got {chunk_size}.")
-        _check(network)
+        _check(network, group)
         self.network = network
         self.chunk_size = chunk_size
         self.store = store
@@ -76,7 +77,8 @@ class StreamedViT(nn.Module):
             logits ``(B, num_classes)``.
         """
         ids = [[None] * len(x) if t is None else t.split(1) for t in (sample_ids, group_ids)]
-        return torch.cat([self.stream(self._embed(image), *own) for image, *own in zip(x.split(1), *ids)])
+        with torch.set_grad_enabled(self.network.training and torch.is_grad_enabled()):
+            return torch.cat([self.stream(self._embed(image), *own) for image, *own in zip(x.split(1), *ids)])
 
     def stream(
         self, chunks: Sequence[Tensor], sample_ids: Tensor | None = None, group_ids: Tensor | None = None
@@ -84,13 +86,19 @@ class StreamedViT(nn.Module):
         """Classify one sequence of patch tokens that are embedded already.
 
         Args:
-            chunks: parts of the sequence, each ``(1, n, D)``; overwritten unless gradients are recorded.
+            chunks: parts of the sequence, at least one, each ``(1, n, D)`` with n > 0; overwritten unless gradients are
+                recorded.
             sample_ids: opaque int64 id ``(1,)``.
             group_ids: opaque int64 id of patient or slide ``(1,)``.
 
         Returns:
             logits ``(1, num_classes)``.
+
+        Raises:
+            ValueError: when there is no token.
         """
+        if not chunks or not all(chunk.shape[1] for chunk in chunks):
+            raise ValueError(f"a sequence needs chunks of at least one token, got {[tuple(c.shape) for c in chunks]}.")
         network, (*blocks, last) = self.network, self.network.blocks
         token = network.class_token
         moments = TokenMoments.from_parts(self._each(chunks, partial(_moments, network.blocks[0])))
@@ -145,7 +153,8 @@ class StreamedViT(nn.Module):
     ) -> Tensor:
         self.network.cases.arrive(sample_ids, group_ids)
         try:
-            return _advance(block, partial(block.attention.among, moments), token)
+            token = token + block.attention.among(moments, block.norm1(token))
+            return token + block.mlp(block.norm2(token))
         finally:
             self.network.cases.leave()
 
@@ -192,8 +201,8 @@ def _moments(block: EncoderBlock, tokens: Tensor) -> TokenMoments:
     return TokenMoments.from_tokens(block.norm1(tokens))
 
 
-def _advance(block: EncoderBlock, attention: TokenMap | partial[Tensor], tokens: Tensor) -> Tensor:
-    tokens = tokens + attention(block.norm1(tokens))
+def _advance(block: EncoderBlock, step: TokenMap, tokens: Tensor) -> Tensor:
+    tokens = tokens + block.attention.out_dropout(step(block.norm1(tokens)))
     return tokens + block.mlp(block.norm2(tokens))
 
 
@@ -207,7 +216,7 @@ def _spans(grid: Sequence[int], chunk_size: int, group: ProcessGroup | None) -> 
     return [(start, min(start + rows, end)) for start in range(first, end, rows)]
 
 
-def _check(network: MemViT) -> None:
+def _check(network: MemViT, group: ProcessGroup | None) -> None:
     *attentions, last = (block.attention for block in network.blocks)
     local = last.local if isinstance(last, MemoryAttention) else last
     odd = [type(a).__name__ for a in (*attentions, local) if not isinstance(a, SequenceNormAttention)]
@@ -215,5 +224,9 @@ def _check(network: MemViT) -> None:
         raise ValueError(f"only sequence-norm attention can be streamed, with a memory in the last block; got {odd}.")
     if local is not last and network.class_token is None:
         raise ValueError("a memory can be streamed with a class token only: build the network with pool='cls'.")
+    if not isinstance(network.embedding, GridEmbedding):
+        raise ValueError(f"{type(network.embedding).__name__} cannot embed an image by rows: take a GridEmbedding.")
+    if group is not None and any(isinstance(m, nn.Dropout) and m.p for m in network.modules()):
+        raise ValueError("ranks that share an image would draw dropouts of their own: set dropout_rate=0.")
     if any(not isinstance(block.drop_path, nn.Identity) for block in network.blocks):
         raise ValueError("stochastic depth skips a block for a whole image, chunks cannot: set drop_path_rate=0.")

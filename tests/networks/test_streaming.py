@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import runpy
 import subprocess
 import sys
@@ -25,6 +26,10 @@ def _network(**changes) -> MemViT:
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return network
+
+
+def _half(network: MemViT) -> MemViT:
+    return copy.deepcopy(network).bfloat16()
 
 
 @pytest.mark.parametrize("pool", ["cls", "mean"])
@@ -62,6 +67,46 @@ def test_training_keeps_no_more_than_tokens_for_the_backward_pass(saved_bytes):
     whole, streamed = (saved_bytes(lambda net=net: net(image), network) for net in (network, StreamedViT(network, 512)))
     assert whole > 20 * tokens
     assert streamed < (SIZES["num_layers"] + 1) * tokens + image.numel() * 4 + 200_000
+
+
+def test_evaluation_records_no_gradients_and_training_does():
+    network, image = _network(), torch.randn(1, 2, 16, 16)
+    assert not StreamedViT(network)(image).requires_grad
+    assert StreamedViT(network.train())(image).requires_grad
+
+
+def test_dropout_acts_in_training_as_in_the_network():
+    network, image = _network(dropout_rate=0.0).train(), torch.randn(1, 2, 16, 16)
+    streamed = StreamedViT(network, 8)
+    assert torch.equal(streamed(image), streamed(image))
+    network.blocks[0].attention.out_dropout.p = 0.9
+    assert not torch.equal(streamed(image), streamed(image))
+    with pytest.raises(ValueError, match="dropout_rate=0"):
+        StreamedViT(network, group=object())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("memory_layers", [[], [-1]])
+def test_under_autocast_moments_of_many_chunks_keep_their_precision(fill, dtype, memory_layers):
+    network, image = _network(memory_layers=memory_layers), torch.randn(1, 2, 1200, 4)
+    if memory_layers:
+        fill(network, facts=20)
+    wanted = network(image)
+    with torch.autocast("cpu", dtype):
+        found, whole = StreamedViT(network, 1)(image), network(image)
+    torch.testing.assert_close(found.float(), wanted, atol=0.05, rtol=0.05)
+    torch.testing.assert_close(whole.float(), wanted, atol=0.05, rtol=0.05)
+    network.train()
+    with torch.autocast("cpu", dtype):
+        loss = StreamedViT(network, 100)(image, torch.tensor([77])).square().sum()
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_a_half_precision_network_with_a_memory_streams(fill):
+    network, image = fill(_network(memory_layers=[-1]), facts=20), torch.randn(1, 2, 16, 16)
+    found = StreamedViT(_half(network), 8)(image.bfloat16())
+    torch.testing.assert_close(found.float(), network(image), atol=0.1, rtol=0.1)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -110,7 +155,7 @@ def test_images_of_bytes_are_converted_row_by_row():
         (lambda: MemViT(**SIZES), "SoftmaxAttention"),
         (lambda: _network(memory_layers=[0]), "MemoryAttention"),
         (lambda: MemViT(attention=SoftmaxAttention, memory_layers=[-1], **SIZES), "SoftmaxAttention"),
-        (lambda: _network(pool="mean", memory_layers=[-1]), "pool='cls'"),
+        (lambda: _network(embedding=torch.nn.Identity()), "Identity cannot embed"),
         (lambda: _network(drop_path_rate=0.1), "drop_path_rate=0"),
     ],
 )
@@ -122,6 +167,8 @@ def test_networks_that_cannot_be_streamed_are_refused(network, message):
 def test_bad_sizes_are_refused():
     with pytest.raises(ValueError, match="chunk_size must be at least 1, got 0"):
         StreamedViT(_network(), chunk_size=0)
+    with pytest.raises(ValueError, match="at least one token"):
+        StreamedViT(_network()).stream([])
     with pytest.raises(ValueError, match=r"an image of \(18, 16\) pixels is no multiple"):
         StreamedViT(_network())(torch.zeros(1, 2, 18, 16))
 

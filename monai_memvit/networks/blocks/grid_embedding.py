@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
+import torch
 import torch.nn as nn
 from monai.networks.layers import Conv
 from monai.utils import ensure_tuple_rep
 from torch import Tensor
 
+from ..layers import blank_padding
 from .positions import LearnedPositions
 
 __all__ = ["GridEmbedding"]
@@ -67,16 +70,20 @@ class GridEmbedding(nn.Module):
             )
         return tuple(s // p for s, p in zip(spatial, self.patch_size))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Embed whole images.
 
         Args:
             x: ``(B, C, *spatial)``.
+            mask: valid patches ``(B, N)`` bool; None when all are. What the others hold is irrelevant, NaN included.
 
         Returns:
-            tokens ``(B, N, D)``.
+            tokens ``(B, N, D)``; zero at padding.
         """
-        return self.rows(x, 0, self.grid_of(x.shape[2:])[0])
+        grid = self.grid_of(x.shape[2:])
+        if mask is not None:
+            x = torch.where(self._pixels_of(mask, grid), x, 0)
+        return blank_padding(self.rows(x, 0, grid[0]), mask)
 
     def rows(self, x: Tensor, start: int, stop: int) -> Tensor:
         """Embed some rows of patches.
@@ -93,3 +100,12 @@ class GridEmbedding(nn.Module):
         band = x[:, :, start * high : stop * high].to(self.patch_embeddings.weight)
         tokens = self.patch_embeddings(band).flatten(2).mT
         return self.dropout(tokens + self.positions(grid, start, stop))
+
+    def _pixels_of(self, mask: Tensor, grid: Sequence[int]) -> Tensor:
+        """The patches' mask for every pixel, ``(B, 1, *spatial)``."""
+        if mask.shape[1] != math.prod(grid):
+            raise ValueError(f"a mask of {mask.shape[1]} patches does not fit an image of {tuple(grid)} patches.")
+        pixels = mask.view(-1, 1, *grid)
+        for axis, size in enumerate(self.patch_size, start=2):
+            pixels = pixels.repeat_interleave(size, axis)
+        return pixels

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ...memory import CaseContext, CaseSnapshot, MemoryBank, RetrievedFacts
-from ..layers import TokenMoments, attend_facts, blank_padding, class_token_fact, convex_gate
+from ..layers import TokenMoments, attend_facts, blank_padding, class_token_fact, convex_gate, mean_token_fact
+from .sequence_norm_attention import SequenceNormAttention
 
 __all__ = ["MemoryAttention"]
 
@@ -41,8 +42,8 @@ class MemoryAttention(nn.Module):
             more, they read in turn, and in training the facts are gathered again for the backward pass.
 
     Raises:
-        ValueError: when ``exclude`` is unknown, ``num_neighbors`` or ``max_bytes`` is not positive or the bank does not
-            fit.
+        ValueError: when ``exclude`` is unknown, ``num_neighbors`` or ``max_bytes`` is not positive, the bank does not
+            fit, or the mean token of a sequence-norm attention is to be stored.
     """
 
     def __init__(
@@ -64,6 +65,11 @@ class MemoryAttention(nn.Module):
             raise ValueError(f"num_neighbors must be at least 1, got {num_neighbors}.")
         if max_bytes < 1:
             raise ValueError(f"max_bytes must be at least 1, got {max_bytes}.")
+        if fact is mean_token_fact and isinstance(attention, SequenceNormAttention):
+            raise ValueError(
+                "the mean of sequence-normalised keys is the same for every image and cannot tell cases apart: "
+                "give the network a class token (pool='cls') and store its fact."
+            )
         heads, width = attention.num_heads, attention.head_dim
         if bank is not None and (bank.num_heads, bank.head_dim) != (heads, width):
             raise ValueError(f"a bank of {bank.num_heads} x {bank.head_dim} does not fit {heads} heads of {width}.")
@@ -109,8 +115,19 @@ class MemoryAttention(nn.Module):
         Raises:
             ValueError: when the sample ids that exclusion from a filled bank needs are absent.
         """
+        if self._needs_moments_only and x.shape[1] >= self.local.gram_form_from:
+            moments = TokenMoments.from_tokens(x, mask)
+            received = self.local.out_dropout(self.local.collapse(moments)(x, mask))
+            return torch.cat([self.among(moments, x[:, :1]), received[:, 1:]], dim=1)
         q, k, v = self.local.project(x, mask)
         return blank_padding(self._recall(q, k, v, self.local.attend(q, k, v, mask), mask), mask)
+
+    @property
+    def _needs_moments_only(self) -> bool:
+        """Whether no other token's query, key or value is asked for than those of the class token."""
+        return (
+            self.query_tokens == 1 and self.fact is class_token_fact and isinstance(self.local, SequenceNormAttention)
+        )
 
     def among(self, moments: TokenMoments, x: Tensor) -> Tensor:
         """What some tokens receive in a sequence of which only the moments are at hand, and from the past cases.

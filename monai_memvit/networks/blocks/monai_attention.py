@@ -6,7 +6,7 @@ import torch.nn as nn
 from monai.networks.blocks import SABlock
 from torch import Tensor
 
-from ..layers import blank_padding
+from ..layers import attendable, blank_padding
 
 __all__ = ["SplitSABlock"]
 
@@ -64,7 +64,7 @@ class SplitSABlock(nn.Module):
         """
         scores = (q @ k.transpose(-2, -1)) * self.block.scale
         if mask is not None:
-            scores = scores.masked_fill(mask[:, None, None] == 0, float("-inf"))
+            scores = scores.masked_fill(~attendable(mask)[:, None, None], float("-inf"))
         weights = scores.softmax(dim=-1)
         if self.block.save_attn:
             self.block.att_mat = weights.detach()

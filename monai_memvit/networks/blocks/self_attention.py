@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch.nn as nn
@@ -37,6 +38,9 @@ class SelfAttention(nn.Module, ABC):
         self.out_proj = nn.Linear(hidden_size, hidden_size)
         self.out_dropout = nn.Dropout(dropout_rate)
 
+    # From how many tokens on the layer works from their moments alone (see SequenceNormAttention): never.
+    gram_form_from: float = math.inf
+
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Attention of all tokens to all valid tokens.
 
@@ -46,7 +50,12 @@ class SelfAttention(nn.Module, ABC):
 
         Returns:
             ``(B, T, D)``; zero at padding.
+
+        Raises:
+            ValueError: when there is no token at all.
         """
+        if not x.shape[1]:
+            raise ValueError(f"attention over no token is not defined, got x {tuple(x.shape)}.")
         return blank_padding(self.merge(self.attend(*self.project(x, mask), mask)), mask)
 
     def project(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:

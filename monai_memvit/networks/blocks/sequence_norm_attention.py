@@ -9,10 +9,12 @@ from torch import Tensor
 from ..layers import (
     TokenMap,
     TokenMoments,
+    blank_padding,
     collapse_attention,
     head_statistics,
     mean_bilinear_attention,
     near_mean,
+    no_autocast,
     sequence_norm,
     split_heads,
 )
@@ -47,7 +49,7 @@ class SequenceNormAttention(SelfAttention):
         self.bias = nn.Parameter(torch.zeros(3, hidden_size))
 
     @property
-    def gram_form_from(self) -> int:
+    def gram_form_from(self) -> int:  # type: ignore[override]
         """Number of tokens from which on the Gram form is faster, about 1.8 D; measured, see docs/results."""
         return int(1.8 * self.num_heads * self.head_dim)
 
@@ -64,8 +66,6 @@ class SequenceNormAttention(SelfAttention):
         Raises:
             ValueError: when there is no token at all.
         """
-        if not x.shape[1]:
-            raise ValueError(f"attention over no token is not defined, got x {tuple(x.shape)}.")
         return self.direct_form(x, mask) if x.shape[1] < self.gram_form_from else self.gram_form(x, mask)
 
     def direct_form(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -81,7 +81,7 @@ class SequenceNormAttention(SelfAttention):
         return super().forward(x, mask)
 
     def gram_form(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The same from the moments of the tokens, without a query, key or value.
+        """The same from the moments of the tokens, without a query, key or value; differentiable once.
 
         Args:
             x: ``(B, T, D)``.
@@ -90,8 +90,7 @@ class SequenceNormAttention(SelfAttention):
         Returns:
             ``(B, T, D)``; zero at padding.
         """
-        with torch.autocast(x.device.type, enabled=False):
-            return self.out_dropout(self.collapse(TokenMoments.from_tokens(x, mask))(x, mask))
+        return self.out_dropout(self.collapse(TokenMoments.from_tokens(x, mask))(x, mask))
 
     def collapse(self, moments: TokenMoments) -> TokenMap:
         """What the layer does to every token of a sequence.
@@ -117,7 +116,7 @@ class SequenceNormAttention(SelfAttention):
         Returns:
             ``(B, t, D)``.
         """
-        return self.collapse(moments)(x)
+        return self.out_dropout(self.collapse(moments)(x))
 
     def project_among(self, moments: TokenMoments, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Normalised queries, keys and values of some tokens in a sequence of which only the moments are at hand.
@@ -131,9 +130,11 @@ class SequenceNormAttention(SelfAttention):
         """
         gains, attention = head_statistics(moments, self.qkv.weight, self.weight, self.bias, self.num_heads, self.eps)
         offsets = (x.double() - moments.mean[:, None]).to(gains)
-        channels = (offsets @ self.qkv.weight.mT.to(gains)).unflatten(-1, (3, -1)) * gains[:, None] + self.bias
-        q, k, v = (split_heads(t, self.num_heads) for t in channels.unbind(2))
-        return q, k, v, q @ attention
+        with no_autocast(x):
+            channels = (offsets @ self.qkv.weight.mT.to(gains)).unflatten(-1, (3, -1)) * gains[:, None] + self.bias
+            q, k, v = (split_heads(t, self.num_heads) for t in channels.unbind(2))
+            q, k, v, received = (t.to(x.dtype) for t in (q, k, v, q @ attention))
+        return q, k, v, received
 
     def project(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of the tokens, normalised along the sequence.
@@ -146,7 +147,10 @@ class SequenceNormAttention(SelfAttention):
             q, k and v, each ``(B, H, T, d)``; zero at padding.
         """
         offsets = (x - near_mean(x, mask)).to(x.dtype)  # a constant has no influence, but its projection costs digits
-        return sequence_norm(*super().project(offsets, mask), self.weight, self.bias, mask, self.eps)
+        channels = self.qkv(blank_padding(offsets, mask))
+        channels = sequence_norm(channels, self.weight.flatten(), self.bias.flatten(), mask, self.eps)
+        q, k, v = (split_heads(t, self.num_heads) for t in channels.chunk(3, dim=-1))
+        return q, k, v
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
         """``(1/n) q k^T v``.

@@ -8,6 +8,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..layers import attendable
 from .self_attention import SelfAttention
 
 __all__ = ["SoftmaxAttention"]
@@ -63,9 +64,9 @@ class SoftmaxAttention(SelfAttention):
             mask: valid tokens ``(B, T)`` bool; None when all are.
 
         Returns:
-            ``(B, H, T, d)``; zero for a sample without a valid token.
+            ``(B, H, T, d)``; of no meaning for a sample without a valid token, but finite.
         """
         dropout = self.dropout_rate if self.training else 0.0
         if mask is None:
             return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None], dropout_p=dropout).nan_to_num(0.0)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=attendable(mask)[:, None, None], dropout_p=dropout)

@@ -7,8 +7,8 @@ from .feature_map import feature_map_attention
 from .heads import merge_heads, split_heads
 from .linear_attention import bilinear_attention, mean_bilinear_attention
 from .memory_read import attend_facts, convex_gate
-from .padding import blank_padding, count_tokens, mean_token, near_mean
-from .precision import operand_dtype, wide
+from .padding import attendable, blank_padding, count_tokens, mean_token, near_mean
+from .precision import no_autocast, operand_dtype, wide
 from .sequence_norm import sequence_norm, sequence_norm_attention
 from .sincos import grid_coordinates, sincos_embedding
 from .token_facts import attention_fact, class_token_fact, mean_token_fact
@@ -20,6 +20,7 @@ __all__ = [
     "TokenMap",
     "TokenMoments",
     "attend_facts",
+    "attendable",
     "attention_fact",
     "bilinear_attention",
     "blank_padding",
@@ -37,6 +38,7 @@ __all__ = [
     "near_mean",
     "offset_gram",
     "offset_linear",
+    "no_autocast",
     "operand_dtype",
     "sequence_norm",
     "sequence_norm_attention",

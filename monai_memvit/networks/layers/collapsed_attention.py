@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from .heads import split_heads
-from .precision import wide
+from .precision import no_autocast, wide
 from .token_moments import TokenMoments
 from .token_passes import offset_linear
 
@@ -72,15 +72,16 @@ def head_statistics(
         the statistics.
     """
     covariance, qkv, weight, bias = (wide(t) for t in (moments.covariance, qkv, weight, bias))
-    shared = covariance @ qkv.mT  # covariance of the tokens with q, k and v, (B, D, 3D)
-    variance = (qkv.mT * shared).sum(1).clamp(min=0).unflatten(1, (3, -1))
-    gains = weight * (variance + eps).rsqrt()
-    _, key_weight, _ = qkv.chunk(3)
-    _, _, value_shared = shared.chunk(3, dim=-1)
-    correlation = split_heads(key_weight.mT[None], num_heads).mT @ split_heads(value_shared, num_heads)
-    _, gain_k, gain_v = gains.unflatten(-1, (num_heads, -1)).unbind(1)
-    _, bias_k, bias_v = bias.unflatten(-1, (num_heads, -1))
-    attention = gain_k[..., None] * correlation * gain_v[..., None, :] + bias_k[..., None] * bias_v[..., None, :]
+    with no_autocast(qkv):
+        shared = covariance @ qkv.mT  # covariance of the tokens with q, k and v, (B, D, 3D)
+        variance = (qkv.mT * shared).sum(1).clamp(min=0).unflatten(1, (3, -1))
+        gains = weight * (variance + eps).rsqrt()
+        _, key_weight, _ = qkv.chunk(3)
+        _, _, value_shared = shared.chunk(3, dim=-1)
+        correlation = split_heads(key_weight.mT[None], num_heads).mT @ split_heads(value_shared, num_heads)
+        _, gain_k, gain_v = gains.unflatten(-1, (num_heads, -1)).unbind(1)
+        _, bias_k, bias_v = bias.unflatten(-1, (num_heads, -1))
+        attention = gain_k[..., None] * correlation * gain_v[..., None, :] + bias_k[..., None] * bias_v[..., None, :]
     return HeadStatistics(gains, attention)
 
 
@@ -90,7 +91,7 @@ def collapse_attention(
     """What sequence-normalised attention does to every token, from the moments of all of them.
 
     Token z receives ``((z - mean) W_q^T Diag(g_q / s_q) + b_q) A W_o``, which is affine in it. Beyond the moments this
-    costs about ``4 D^3`` multiplications per sample, whatever the number of tokens.
+    costs ``4 D^3 + 2 D^2 d`` multiplications per sample, whatever the number of tokens.
 
     Args:
         moments: of the tokens.
@@ -105,9 +106,10 @@ def collapse_attention(
         the map; the output projection is in it, its bias is not.
     """
     gains, attention = head_statistics(moments, qkv, weight, bias, num_heads, eps)
-    received = (attention @ split_heads(wide(out)[None], num_heads).mT).flatten(1, 2)  # A W_o of all heads, (B, D, D)
-    matrix = wide(qkv).chunk(3)[0].mT @ (gains[:, 0, :, None] * received)
     mean = moments.mean[:, None]
-    reference = mean.to(matrix)
-    rounded_off = (mean - reference.double()).to(matrix)
-    return TokenMap(reference, matrix, wide(bias)[:1] @ received - rounded_off @ matrix)
+    reference = mean.to(attention)
+    rounded_off = (mean - reference.double()).to(attention)
+    with no_autocast(attention):
+        received = (attention @ split_heads(wide(out)[None], num_heads).mT).flatten(1, 2)  # A W_o of all heads
+        matrix = wide(qkv).chunk(3)[0].mT @ (gains[:, 0, :, None] * received)
+        return TokenMap(reference, matrix, wide(bias)[:1] @ received - rounded_off @ matrix)

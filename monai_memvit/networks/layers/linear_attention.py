@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from .padding import count_tokens
+from .precision import no_autocast, operand_dtype
 
 __all__ = ["bilinear_attention", "mean_bilinear_attention"]
 
@@ -40,6 +41,8 @@ def mean_bilinear_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None
     Returns:
         ``(B, H, T, d)``; zero for a sample without a valid token.
     """
+    wide_q, wide_k, wide_v = (t.to(operand_dtype(t)) for t in (q, k, v))
     # Half of 1/n on either side: k^T v alone overflows float16 at 65,504 tokens, and k / n vanishes in it.
-    scale = count_tokens(q, mask).clamp(min=1).double().rsqrt().view(-1, 1, 1, 1).to(q.dtype)
-    return bilinear_attention(q, k * scale, v * scale)
+    scale = count_tokens(q, mask).clamp(min=1).double().rsqrt().view(-1, 1, 1, 1).to(wide_q.dtype)
+    with no_autocast(q):
+        return bilinear_attention(wide_q, wide_k * scale, wide_v * scale).to(q.dtype)

@@ -7,9 +7,21 @@ from torch import Tensor
 
 from .precision import wide
 
-__all__ = ["blank_padding", "count_tokens", "mean_token", "near_mean"]
+__all__ = ["attendable", "blank_padding", "count_tokens", "mean_token", "near_mean"]
 
 _SAMPLED = 256  # tokens, at an odd stride: an even one could follow a column of the image
+
+
+def attendable(mask: Tensor) -> Tensor:
+    """The mask, but all true for a sample without a valid token: a softmax over nothing would be NaN.
+
+    Args:
+        mask: valid tokens ``(B, T)`` bool.
+
+    Returns:
+        ``(B, T)`` bool.
+    """
+    return mask | ~mask.any(1, keepdim=True)
 
 
 def blank_padding(x: Tensor, mask: Tensor | None) -> Tensor:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["operand_dtype", "wide"]
+__all__ = ["no_autocast", "operand_dtype", "wide"]
+
+
+def no_autocast(x: Tensor) -> torch.autocast:
+    """A context in which products keep the precision of their operands.
+
+    Args:
+        x: any tensor on the device in question.
+
+    Returns:
+        the context.
+    """
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def wide(x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .padding import count_tokens, near_mean
+from .precision import no_autocast
 from .token_passes import offset_gram
 
 __all__ = ["TokenMoments"]
@@ -54,7 +55,8 @@ class TokenMoments(NamedTuple):
         count = count_tokens(x, mask).double()
         residual = total / count.clamp(min=1).to(total)[:, None]
         spread = residual * count.sqrt().to(total)[:, None]
-        comoment = torch.baddbmm(gram, spread[:, :, None], spread[:, None], alpha=-1)
+        with no_autocast(x):
+            comoment = torch.baddbmm(gram, spread[:, :, None], spread[:, None], alpha=-1)
         return cls(count, reference[:, 0].double() + residual.double(), comoment)
 
     @classmethod
@@ -87,7 +89,8 @@ class TokenMoments(NamedTuple):
         share = other.count / count.clamp(min=1)
         apart = other.mean - self.mean
         spread = (apart * (self.count * share).sqrt()[:, None]).to(self.comoment)
-        comoment = torch.baddbmm(self.comoment + other.comoment, spread[:, :, None], spread[:, None])
+        with no_autocast(spread):
+            comoment = torch.baddbmm(self.comoment + other.comoment, spread[:, :, None], spread[:, None])
         return TokenMoments(count, self.mean + apart * share[:, None], comoment)
 
     def all_reduce(self, group: dist.ProcessGroup | None = None) -> TokenMoments:

@@ -19,7 +19,7 @@ from ..blocks import (
     SinCosPositions,
     SoftmaxAttention,
 )
-from ..layers import blank_padding, class_token_fact, mean_token, mean_token_fact
+from ..layers import class_token_fact, mean_token, mean_token_fact
 
 __all__ = ["MemViT"]
 
@@ -50,7 +50,8 @@ class MemViT(nn.Module):
         memory_layers: blocks (negative counts from the end) whose attention consults a memory.
         memory: makes a memory attention from ``(attention, context=, fact=, query_tokens=)``; defaults to
             :class:`MemoryAttention`. A ``functools.partial`` keeps its own ``fact`` and ``query_tokens``.
-        embedding: a module ``(B, C, *spatial) -> (B, N, D)``; None builds a :class:`GridEmbedding`.
+        embedding: a module ``(B, C, *spatial) -> (B, N, D)``, with ``mask`` as a second argument where masks are used;
+            None builds a :class:`GridEmbedding`.
         pool: ``"cls"`` reads the class token, ``"mean"`` the mean of the patch tokens (no class token then).
         pos_embed: ``"learnable"``, ``"sincos"`` or ``"none"``.
         dropout_rate: dropout in embedding, attention and MLPs.
@@ -145,6 +146,7 @@ class MemViT(nn.Module):
         x: Tensor,
         sample_ids: Tensor | None = None,
         group_ids: Tensor | None = None,
+        *,
         mask: Tensor | None = None,
     ) -> Tensor:
         """All tokens after the last block, normalised.
@@ -154,11 +156,12 @@ class MemViT(nn.Module):
             sample_ids: opaque int64 ids ``(B,)``; None for anonymous images.
             group_ids: opaque int64 ids of patient or slide ``(B,)``.
             mask: valid patches ``(B, N)`` bool, for batches of images that were padded to one size; None when all are.
+                What the padding holds is irrelevant.
 
         Returns:
             tokens ``(B, T, D)``; the class token, where there is one, is token 0.
         """
-        tokens = blank_padding(self.embedding(x), mask)
+        tokens = self.embedding(x) if mask is None else self.embedding(x, mask)
         if self.class_token is not None:
             tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], dim=1)
             mask = None if mask is None else nn.functional.pad(mask, (1, 0), value=True)
@@ -175,6 +178,7 @@ class MemViT(nn.Module):
         x: Tensor,
         sample_ids: Tensor | None = None,
         group_ids: Tensor | None = None,
+        *,
         mask: Tensor | None = None,
     ) -> Tensor:
         """Classify images.
@@ -184,11 +188,12 @@ class MemViT(nn.Module):
             sample_ids: opaque int64 ids ``(B,)``; needed while training with a memory.
             group_ids: opaque int64 ids of patient or slide ``(B,)``.
             mask: valid patches ``(B, N)`` bool, for batches of images that were padded to one size; None when all are.
+                What the padding holds is irrelevant.
 
         Returns:
             logits ``(B, num_classes)``.
         """
-        tokens = self.forward_features(x, sample_ids, group_ids, mask)
+        tokens = self.forward_features(x, sample_ids, group_ids, mask=mask)
         return self.head(mean_token(tokens, mask) if self.class_token is None else tokens[:, 0])
 
 

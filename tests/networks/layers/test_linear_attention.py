@@ -46,6 +46,10 @@ def test_mean_over_the_valid_tokens(tokens):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_neither_overflows_nor_vanishes(dtype):
-    ones = torch.ones(1, 1, 100_000, 4, dtype=dtype)  # k^T v is 100,000 where float16 ends at 65,504
-    torch.testing.assert_close(mean_bilinear_attention(ones, ones, ones), 4 * ones, atol=0, rtol=2e-2)
+@pytest.mark.parametrize(
+    "value", [1.0, 0.01]
+)  # of 100,000 tokens k^T v is beyond 65,504, v / n below what float16 holds
+def test_half_precision_neither_overflows_nor_vanishes(dtype, value):
+    ones = torch.ones(1, 1, 100_000, 4, dtype=dtype)
+    found = mean_bilinear_attention(ones, ones, value * ones)
+    torch.testing.assert_close(found, 4 * value * ones, atol=0, rtol=2e-2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from monai_memvit.networks.layers import sequence_norm, sequence_norm_attention
 
@@ -32,7 +33,14 @@ def _last(count: int, tokens: int) -> torch.Tensor:
     return torch.arange(tokens) >= torch.tensor([[0], [tokens - count]])
 
 
-def _mean_product(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+def _per_head(*affine: torch.Tensor) -> list[torch.Tensor]:
+    return [t.unflatten(1, (-1, 1, WIDTH)) for t in affine]
+
+
+def _mean_product(k: torch.Tensor, v: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, **eps) -> torch.Tensor:
+    """``(1/n) k^T v`` of normalised keys and values."""
+    affine = list(zip(*_per_head(weight, bias)))
+    k, v = (sequence_norm(t, *gain_and_offset, **eps) for t, gain_and_offset in zip((k, v), affine[1:]))
     return k.mT @ v / k.shape[2]
 
 
@@ -51,26 +59,33 @@ def test_equals_the_definition_sample_by_sample(tokens, junk, sequence_norm_by_h
 
 def test_normalised_channels_have_the_learned_mean_and_deviation():
     *qkv, weight, bias = _case(60)
-    for x, gain, offset in zip(sequence_norm(*qkv, weight, bias, eps=0.0), weight, bias):
-        mean, std = x.mean(2).flatten(1), x.std(2, correction=0).flatten(1)
+    for x, gain, offset in zip(qkv, *_per_head(weight, bias)):
+        normal = sequence_norm(x, gain, offset, eps=0.0)
+        mean, std = normal.mean(2, keepdim=True), normal.std(2, correction=0, keepdim=True)
         torch.testing.assert_close(mean, offset.expand_as(mean), atol=1e-10, rtol=0)
         torch.testing.assert_close(std, gain.abs().expand_as(std), atol=1e-10, rtol=0)
 
 
+def test_equals_instance_normalisation_of_any_shape():
+    x, (weight, bias) = 3 + torch.randn(2, 5, 30, 4), torch.randn(2, 4)
+    expected = F.instance_norm(x.flatten(0, 1).mT, weight=weight, bias=bias).mT.unflatten(0, (2, 5))
+    torch.testing.assert_close(sequence_norm(x, weight, bias), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(sequence_norm(x[:, 1], weight, bias), expected[:, 1], atol=1e-5, rtol=1e-5)
+
+
 def test_keys_times_values_are_correlations():
-    *qkv, weight, bias = _case(60)
-    product = _mean_product(*sequence_norm(*qkv, torch.ones_like(weight), torch.zeros_like(bias), eps=0.0))
+    _, k, v, weight, bias = _case(60)
+    product = _mean_product(k, v, torch.ones_like(weight), torch.zeros_like(bias), eps=0.0)
     for b in range(2):
         for h in range(HEADS):
-            _, k, v = (t[b, h].numpy() for t in qkv)
-            expected = np.corrcoef(k, v, rowvar=False)[:WIDTH, WIDTH:]
+            expected = np.corrcoef(k[b, h], v[b, h], rowvar=False)[:WIDTH, WIDTH:]
             np.testing.assert_allclose(product[b, h], expected, atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 7, 500])
 def test_keys_times_values_are_bounded_whatever_the_number_of_tokens(tokens):
-    *qkv, weight, bias = _case(tokens)
-    product = _mean_product(*sequence_norm(*(100 * t.square() for t in qkv), weight, bias)).abs()
+    _, k, v, weight, bias = _case(tokens)
+    product = _mean_product(100 * k.square(), 100 * v.square(), weight, bias).abs()
     (_, gain_k, gain_v), (_, bias_k, bias_v) = (t.abs().unflatten(1, (HEADS, WIDTH)) for t in (weight, bias))
     bound = gain_k[..., None] * gain_v[:, None] + bias_k[..., None] * bias_v[:, None]
     assert (product <= bound + 1e-12).all()
@@ -103,20 +118,18 @@ def test_a_single_token_receives_what_the_offsets_say():
 
 def test_the_token_mean_does_not_depend_on_the_queries():
     *qkv, weight, bias = _case(40)
-    product = _mean_product(*sequence_norm(*qkv, weight, bias))
-    expected = bias[0].view(HEADS, 1, WIDTH) @ product
+    expected = bias[0].view(HEADS, 1, WIDTH) @ _mean_product(*qkv[1:], weight, bias)
     found = sequence_norm_attention(*qkv, weight, bias).mean(2, keepdim=True)
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("value", [0.0, 1000.1, -1e-3])
 def test_constant_channels_become_their_offset(value):
-    *_, weight, bias = _case(1, dtype=torch.float32)
-    constant = torch.full((1, HEADS, 777, WIDTH), value, requires_grad=True)
-    out = sequence_norm(constant, constant, constant, weight, bias)
-    for x, offset in zip(out, bias.view(3, HEADS, 1, WIDTH)):
-        torch.testing.assert_close(x[0], offset.expand_as(x[0]), atol=1e-6, rtol=0)
-    sum(x.square().sum() for x in out).backward()
+    weight, bias = torch.randn(2, WIDTH)
+    constant = torch.full((1, 777, WIDTH), value, requires_grad=True)
+    out = sequence_norm(constant, weight, bias)
+    torch.testing.assert_close(out, bias.expand_as(out), atol=1e-6, rtol=0)
+    out.square().sum().backward()
     assert torch.isfinite(constant.grad).all()
 
 

@@ -37,7 +37,7 @@ def images():
 
 def _copy_of_monais_vit(theirs: ViT, **options) -> MemViT:
     names = {"patch_embedding.": "embedding.", "cls_token": "class_token", "classification_head": "head"}
-    names |= {".attn.": ".attention."}
+    names |= {".attn.": ".attention.", "position_embeddings": "positions.table"}
     weights = {}
     for name, tensor in theirs.state_dict().items():
         if "norm_cross_attn" not in name:

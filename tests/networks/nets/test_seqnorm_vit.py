@@ -50,8 +50,8 @@ def test_images_padded_to_one_size_are_classified_as_alone(pool, hidden, poison)
     torch.testing.assert_close(logits, torch.cat([network(small), network(large)]), atol=2e-5, rtol=1e-4)
     logits.sum().backward()
     inside = valid[:, None].repeat_interleave(4, 2).repeat_interleave(4, 3).expand_as(padded)
-    assert padded.grad[inside].isfinite().all() and padded.grad[inside].abs().max() > 0
-    assert all(p.grad.isfinite().all() for n, p in network.named_parameters() if "patch_embeddings" not in n)
+    assert padded.grad[inside].abs().max() > 0 and not padded.grad[~inside].any()
+    assert all(p.grad.isfinite().all() for p in network.parameters())
 
 
 def test_the_same_for_any_number_of_pixels_without_new_weights():
@@ -76,6 +76,25 @@ def test_a_memory_last_stores_normalised_facts_and_is_read(fill):
         torch.testing.assert_close(found, drawn[:, :, 0])
     layer.reading = False
     assert (network(image) - read).abs().max() > 1e-3
+
+
+def test_a_memory_last_takes_the_gram_form_for_many_tokens(fill, saved_bytes, monkeypatch):
+    sizes = {"num_layers": 1, "memory_layers": [-1], "img_size": 64}
+    network, image, ids = fill(_network(**sizes), facts=40), torch.randn(1, 2, 64, 64), torch.arange(1)
+    layer = memory_layers(network)[0]
+    assert layer.local.gram_form_from < 257
+    found, left = network(image, ids), layer.latest
+    kept = saved_bytes(lambda: network(image, ids), network)
+    monkeypatch.setattr(type(layer.local), "gram_form_from", 10_000)
+    torch.testing.assert_close(network(image, ids), found, atol=1e-5, rtol=1e-4)
+    for name in ("queries", "keys", "values"):
+        torch.testing.assert_close(getattr(layer.latest, name), getattr(left, name), atol=1e-5, rtol=1e-4)
+    assert saved_bytes(lambda: network(image, ids), network) > 1.5 * kept
+
+
+def test_mean_tokens_are_no_facts():
+    with pytest.raises(ValueError, match="pool='cls'"):
+        _network(pool="mean", memory_layers=[-1])
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -76,7 +76,7 @@ def run_benchmark(args: argparse.Namespace) -> int:
             results["sublayer"] += measure_sublayers(width, tokens, softmax, args.repeats, dtype, stopwatch)
     if "network" in args.parts:
         _say(f"ViT-Tiny, {args.image} pixels")
-        results["network"] = measure_networks(args.image, min(3, args.repeats), stopwatch)
+        results["network"] = measure_networks(args.image, min(3, args.repeats), dtype, stopwatch)
     if "streaming" in args.parts:
         for tokens in args.stream:
             _say(f"streaming, {tokens} tokens")
@@ -99,7 +99,11 @@ def report(results: dict[str, Any]) -> str:
         a table per part that was measured; ratios are over sequence norm.
     """
     machine = ", ".join(f"{name} {value}" for name, value in results["machine"].items())
-    parts = [f"{results['dtype']}, medians of {results['rounds']} interleaved rounds; {machine}."]
+    rounds = results["rounds"]
+    parts = [
+        f"Medians: sub-layer of {rounds}, network of {min(3, rounds)} interleaved rounds in {results['dtype']}; "
+        f"streaming of 3 runs on the CPU in float32; {machine}."
+    ]
     if results["sublayer"]:
         header = ["", "arm", "ms", "× sequence norm", "peak, MB", "kept for backward, MB"]
         parts.append(markdown_table(header, _sublayer_rows(results["sublayer"])))

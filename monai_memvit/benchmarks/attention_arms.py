@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -81,12 +81,13 @@ def measure_sublayers(
     return rows
 
 
-def measure_networks(image_size: int, rounds: int, stopwatch: Stopwatch) -> list[dict[str, Any]]:
+def measure_networks(image_size: int, rounds: int, dtype: torch.dtype, stopwatch: Stopwatch) -> list[dict[str, Any]]:
     """Forward pass of a whole ViT-Tiny with patches of 16 pixels, batch 1.
 
     Args:
         image_size: pixels per axis.
         rounds: timed calls of each arm.
+        dtype: of image and weights.
         stopwatch: what times.
 
     Returns:
@@ -99,14 +100,15 @@ def measure_networks(image_size: int, rounds: int, stopwatch: Stopwatch) -> list
         "SimA": MemViT.from_preset("tiny", attention=SimaAttention, **sizes),
         "softmax": MemViT.from_preset("tiny", **sizes),
     }
-    networks["sequence norm, streamed"] = StreamedViT(networks["sequence norm"])
-    image = torch.rand(1, 1, image_size, image_size, device=stopwatch.device)
+    store = partial(torch.empty, device=stopwatch.device, dtype=dtype)
+    networks["sequence norm, streamed"] = StreamedViT(networks["sequence norm"], store=store)
+    image = torch.rand(1, 1, image_size, image_size, device=stopwatch.device, dtype=dtype)
 
     @torch.no_grad()
     def infer(network: nn.Module) -> None:
         network(image)
 
-    arms = {name: _call(infer, network.to(stopwatch.device).eval()) for name, network in networks.items()}
+    arms = {name: _call(infer, network.to(stopwatch.device, dtype).eval()) for name, network in networks.items()}
     seconds = interleave(arms, rounds, stopwatch)
     return [
         {
@@ -120,7 +122,9 @@ def measure_networks(image_size: int, rounds: int, stopwatch: Stopwatch) -> list
 
 
 def measure_streaming(tokens: int, chunk_size: int, threads: int) -> dict[str, Any]:
-    """A streamed ViT-Tiny over so many embedded tokens, in a process of its own, for its peak of resident memory.
+    """A streamed ViT-Tiny over so many embedded tokens, on the CPU in float32.
+
+    It runs in a process of its own, for its peak of resident memory, three times over.
 
     Args:
         tokens: N.
@@ -128,7 +132,7 @@ def measure_streaming(tokens: int, chunk_size: int, threads: int) -> dict[str, A
         threads: of torch.
 
     Returns:
-        seconds, microseconds per token, and the bytes that were resident beyond the tokens, the
+        median seconds, microseconds per token, and the bytes that were resident beyond the tokens, the
         network and the loaded libraries, as Linux counts them.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -146,9 +150,8 @@ def _stream(tokens: int, chunk_size: int, threads: int) -> dict[str, Any]:
     for chunk in store.split(chunk_size, 1):
         chunk.normal_()
     before = _forget_peak()
-    start = time.perf_counter()
-    streamed.stream(store.split(chunk_size, 1))
-    seconds = time.perf_counter() - start
+    chunks = store.split(chunk_size, 1)
+    seconds = median(interleave({"": lambda: streamed.stream(chunks)}, 3, Stopwatch(torch.device("cpu")), warmup=0)[""])
     return {
         "tokens": tokens,
         "seconds": seconds,

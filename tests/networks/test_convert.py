@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 import io
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from monai.networks.blocks import TransformerBlock
+from monai.networks.blocks import SABlock, TransformerBlock
 from monai.networks.nets import UNETR, ViT
 
 from monai_memvit import MemViT, memorize
 from monai_memvit.memory import memory_layers
-from monai_memvit.networks.blocks import SequenceNormAttention
+from monai_memvit.networks.blocks import CosineQueryKey, SequenceNormAttention, SoftmaxAttention
 from monai_memvit.networks.convert import sequence_normalize
 from monai_memvit.networks.layers import class_token_fact, mean_token_fact
 
@@ -240,9 +241,17 @@ def test_an_empty_memory_stays_when_its_attention_is_normalized_and_a_filled_one
     assert isinstance(layer.local, SequenceNormAttention) and torch.isfinite(net(torch.rand(2, 1, 8, 8))).all()
 
 
+def _with_relative_positions() -> torch.nn.Module:
+    block = TransformerBlock(24, 48, 3)
+    block.attn = SABlock(24, 3, rel_pos_embedding="decomposed", input_size=(4, 4))
+    return torch.nn.Sequential(block)
+
+
 @pytest.mark.parametrize(
     ("build", "layers", "message"),
     [
+        (_with_relative_positions, None, "relative positions"),
+        (lambda: _memvit(attention=partial(SoftmaxAttention, qk_norm=CosineQueryKey)), None, "norms of its own"),
         (lambda: torch.nn.Linear(2, 2), None, "Linear holds no transformer block"),
         (_vit, (0, 3), "layer 3 does not exist: ViT has 3 blocks"),
         (_vit, (-4,), "layer -4"),
@@ -254,7 +263,6 @@ def test_an_empty_memory_stays_when_its_attention_is_normalized_and_a_filled_one
                 {"use_combined_linear": False},
                 {"include_fc": False},
                 {"causal": True, "sequence_length": 4},
-                {"rel_pos_embedding": "decomposed", "input_size": (4, 4)},
             )
         ),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import torch
@@ -30,7 +31,8 @@ class MemoryStatisticsHandler:
 
     Purity is measured both for key-key cosine and for the attention logit, over the k facts of every head. Attach it to
     an evaluator, before the handlers that log metrics. With one memory layer the names are ``memory_facts``,
-    ``memory_gate_head0``, ...; with several ``memory_layer0_facts``, ... in the order of the network.
+    ``memory_gate_head0``, ...; with several ``memory_layer0_facts``, ... in the order of the network. A memory with
+    fewer facts than its layer asks for is warned of once.
 
     Args:
         network: a network with memory layers.
@@ -44,6 +46,7 @@ class MemoryStatisticsHandler:
         self.labels = {i: case.label for i, case in cases.items()}
         self.label_key = label_key
         self.k = k
+        self._told = False
         self._seen: list[list[dict[str, Tensor]]] = [[] for _ in self.layers]
 
     def attach(self, engine: Engine) -> None:
@@ -52,8 +55,19 @@ class MemoryStatisticsHandler:
         Args:
             engine: the evaluator whose network is given.
         """
+        engine.add_event_handler(Events.EPOCH_STARTED, self._warn_of_few_facts)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._observe)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._report)
+
+    def _warn_of_few_facts(self) -> None:
+        few = [layer for layer in self.layers if 0 < len(layer.bank) < layer.num_neighbors]
+        if few and not self._told:
+            self._told = True
+            warnings.warn(
+                f"the memory holds {len(few[0].bank)} facts, fewer than the {few[0].num_neighbors} neighbours that "
+                "every query asks for: each reads all of them.",
+                stacklevel=2,
+            )
 
     def _observe(self, engine: Engine) -> None:
         for layer, seen in zip(self.layers, self._seen):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn as nn
@@ -18,9 +19,10 @@ __all__ = ["MemoryUpdateHandler"]
 
 _UPDATES: dict[str, Callable[..., None]] = {
     "moving_average": lambda bank, facts, epoch, before: bank.update(*facts, epoch, before),
-    "overwrite": lambda bank, facts, epoch, before: bank.update(*facts),
+    "overwrite": lambda bank, facts, epoch, before: bank.update(*facts, epoch),
     "refresh": lambda bank, facts, epoch, before: bank.refresh(*facts),
 }
+_OVERWRITING = AttentionMovingAverage(max_epochs=1, alpha0=0.0)
 _EVENTS = {"epoch": Events.EPOCH_COMPLETED, "step": Events.ITERATION_COMPLETED}
 _READS = {"after_first_epoch": lambda epoch: epoch > 1, "always": lambda epoch: True, "never": lambda epoch: False}
 
@@ -36,8 +38,9 @@ class MemoryUpdateHandler:
         network: a network with memory layers, wrapped or not.
         update: ``"moving_average"`` is eq. (1); ``"overwrite"`` keeps the newest fact only (friction term 1);
             ``"refresh"`` does so for the cases that are stored and lets no other in, for an evaluator over the training
-            cases with the final weights.
+            cases with the final weights; it warns of stored cases that were not visited.
         moving_average: epoch (from 0) -> weight of the new fact; None takes eq. (2) over the trainer's ``max_epochs``.
+            Overwriting leaves it out.
         timing: ``"epoch"`` averages the visits of an epoch and stores once; ``"step"`` stores after every iteration,
             and of several visits in an epoch the last one enters eq. (1), with the fact from before the epoch. That
             takes a copy of the memory.
@@ -67,14 +70,15 @@ class MemoryUpdateHandler:
             if value not in known:
                 raise ValueError(f"{name} must be one of {sorted(known)}, got {value!r}.")
         self.layers = memory_layers(network)
-        self.update = _UPDATES[update]
-        self.moving_average = moving_average
+        self.update = update
+        self.moving_average = _OVERWRITING if update == "overwrite" else moving_average
         self.timing = timing
         self.may_read = _READS[read_during_training]
         if read_during_training == "never":
             _warn_of_untrained_gates(self.layers)
         self.id_map = id_map
         self._staged: list[list[CaseSnapshot]] = [[] for _ in self.layers]
+        self._visited: list[list[Tensor]] = [[] for _ in self.layers]
         self._before: list[MemoryBank | None] = [None for _ in self.layers]
 
     def attach(self, engine: Engine) -> None:
@@ -87,13 +91,15 @@ class MemoryUpdateHandler:
         # Not when the run starts: a checkpoint handler that is attached later has not loaded the memory by then.
         engine.add_event_handler(Events.EPOCH_STARTED, self._check_id_map)
         engine.add_event_handler(Events.EPOCH_STARTED, self._begin_epoch)
-        engine.add_event_handler(Events.ITERATION_STARTED, self._hide_own_facts, True)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._hide_own_facts, False)
+        # Around the step, not by events: an interrupted step has no event that would show the facts again.
+        engine._process_function = _own_facts_hidden(self.layers)(engine._process_function)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._stage)
         engine.add_event_handler(_EVENTS[self.timing], self._write)
         if self.timing == "step":
             engine.add_event_handler(Events.EPOCH_STARTED, self._keep_a_copy)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._drop_the_copy)
+        if self.update == "refresh":
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self._warn_of_stale_facts)
 
     def _check_id_map(self) -> None:
         for layer in self.layers:
@@ -110,8 +116,9 @@ class MemoryUpdateHandler:
             layer.bank.moving_average = self.moving_average or AttentionMovingAverage(engine.state.max_epochs)
 
     def _begin_epoch(self, engine: Engine) -> None:
-        for layer, staged in zip(self.layers, self._staged):
+        for layer, staged, visited in zip(self.layers, self._staged, self._visited):
             staged.clear()  # an epoch that was broken off leaves its cases behind
+            visited.clear()
             layer.reading_in_training = self.may_read(engine.state.epoch)
 
     def _keep_a_copy(self) -> None:
@@ -120,11 +127,6 @@ class MemoryUpdateHandler:
     def _drop_the_copy(self) -> None:
         self._before = [None for _ in self.layers]
 
-    def _hide_own_facts(self, writing: bool) -> None:
-        """An evaluator must not read a case's stale fact in one layer while it writes the case's next in another."""
-        for layer in self.layers:
-            layer.writing = writing
-
     def _stage(self) -> None:
         for layer, staged in zip(self.layers, self._staged):
             if layer.latest is not None:
@@ -132,7 +134,7 @@ class MemoryUpdateHandler:
                 layer.latest = None
 
     def _write(self, engine: Engine) -> None:
-        for layer, staged, before in zip(self.layers, self._staged, self._before):
+        for layer, staged, visited, before in zip(self.layers, self._staged, self._visited, self._before):
             if not staged:
                 raise ValueError(
                     "no sample ids reached the memory, so nothing was stored: hand sample_ids to the network, as by "
@@ -140,7 +142,30 @@ class MemoryUpdateHandler:
                 )
             facts = [_gather(staged, name) for name in ("ids", "keys", "values", "groups")]
             staged.clear()
-            self.update(layer.bank, facts, engine.state.epoch - 1, before)
+            visited.append(facts[0].to(layer.bank.ids.device))
+            _UPDATES[self.update](layer.bank, facts, engine.state.epoch - 1, before)
+
+    def _warn_of_stale_facts(self) -> None:
+        for layer, visited in zip(self.layers, self._visited):
+            stale = int((~torch.isin(layer.bank.ids, torch.cat(visited))).sum())
+            if stale:
+                warnings.warn(
+                    f"{stale} of {len(layer.bank)} stored cases were not visited and keep the facts of earlier "
+                    "weights: refresh with all training cases, or erase these.",
+                    stacklevel=2,
+                )
+
+
+@contextmanager
+def _own_facts_hidden(layers: Sequence[nn.Module]) -> Iterator[None]:
+    """An evaluator must not read a case's stale fact in one layer while it writes the case's next in another."""
+    try:
+        for layer in layers:
+            layer.writing = True
+        yield
+    finally:
+        for layer in layers:
+            layer.writing = False
 
 
 def _warn_of_untrained_gates(layers: list[nn.Module]) -> None:

@@ -32,7 +32,7 @@ class MemoryBank(nn.Module):
         head_dim: d.
         moving_average: epoch -> weight of the new fact in eq. (1); defaults to :class:`AttentionMovingAverage` over
             100 epochs.
-        search: finds the nearest facts; defaults to :class:`ExactSearch`.
+        search: finds the nearest facts; defaults to :class:`ExactSearch`, whose call it must understand.
         capacity: the most facts to keep, the least recently updated go first; None keeps all, as the paper does.
 
     Raises:
@@ -122,7 +122,7 @@ class MemoryBank(nn.Module):
         if group_ids is not None:
             self._check_groups(ids[known], self.groups[rows[known]], groups[known])
         alpha = 1.0 if epoch is None else self.moving_average(epoch)
-        stamp = self._latest_epoch() if epoch is None else epoch
+        stamp = max(epoch or 0, self._latest_epoch())  # a second run counts from 0 again, and its facts are newer
         old = self if since is None else since
         keys, values = old._blended(ids, keys.to(self.keys), values.to(self.values), alpha)
         self.keys[rows[known]], self.values[rows[known]] = keys[known], values[known]

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .bank import MemoryBank
 from .facts import CaseSnapshot
-from .kept import kept_while_unchanged
 
 __all__ = ["CaseEvidence", "consulted_cases", "per_head_evidence"]
 
@@ -56,7 +54,7 @@ def per_head_evidence(
         found = bank.search(snapshot.queries[:, :, None], k)
         scores = found.scores[:, :, 0] * bank.head_dim**-0.5
         return found.ids[:, :, 0], scores.softmax(-1)
-    cosines, rows = bank.searcher(F.normalize(snapshot.keys, dim=-1)[:, :, None], _directions(bank.keys), k)
+    cosines, rows = bank.searcher(snapshot.keys[:, :, None], bank.keys, k, cosine=True)
     heads = torch.arange(bank.num_heads, device=rows.device).view(1, -1, 1)
     rows = rows[:, :, 0]
     ids = bank.ids[rows, heads] if bank.holds_prototypes else bank.ids[rows]
@@ -86,12 +84,6 @@ def consulted_cases(
     """
     ids, weights = per_head_evidence(bank, snapshot, k, retrieval, temperature)
     return [_sum_by_case(i.flatten(), w.flatten() / ids.shape[1], top) for i, w in zip(ids, weights)]
-
-
-@kept_while_unchanged
-@torch.no_grad()
-def _directions(keys: Tensor) -> Tensor:
-    return F.normalize(keys, dim=-1)
 
 
 def _sum_by_case(ids: Tensor, weights: Tensor, top: int) -> CaseEvidence:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .kept import kept_while_unchanged
@@ -18,9 +19,9 @@ __all__ = ["FaissSearch"]
 class FaissSearch:
     """The facts of largest inner product with each query, by one FAISS index per head, on the CPU.
 
-    The indices are built on the first search among some keys and again when those have changed; several memories may
-    share this object. The indices are a cache: copies and pickles leave them out. ``"Flat"`` is exact; other factories
-    are approximate and may miss facts.
+    The indices are built on the first search among some keys and again when those have changed, for cosines others than
+    for inner products; several memories may share this object. The indices are a cache: copies and pickles leave them
+    out. ``"Flat"`` is exact; other factories are approximate and may miss facts.
 
     Args:
         index_factory: a FAISS factory string, such as ``"Flat"``, ``"IVF256,Flat"`` or ``"HNSW32"``.
@@ -34,10 +35,13 @@ class FaissSearch:
         _faiss()
         self.index_factory = index_factory
         self.parameters = parameters
-        self._indices = kept_while_unchanged(self._build_heads)
+        self._indices = kept_while_unchanged(self._index_keys)
+        self._direction_indices = kept_while_unchanged(self._index_directions)
 
     @torch.no_grad()
-    def __call__(self, queries: Tensor, keys: Tensor, k: int, excluded: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, queries: Tensor, keys: Tensor, k: int, excluded: Tensor | None = None, cosine: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Search.
 
         Args:
@@ -45,6 +49,7 @@ class FaissSearch:
             keys: ``(S, H, d)``.
             k: how many facts per query; ``k' = min(k, S)`` come back.
             excluded: facts that a sample must not find, ``(B, S)`` or ``(B, H, S)`` bool.
+            cosine: compare directions only: the score is the cosine.
 
         Returns:
             scores ``(B, H, Q, k')`` float32, descending, and rows of ``keys`` ``(B, H, Q, k')`` int64, on the device of
@@ -59,9 +64,10 @@ class FaissSearch:
         scores = np.full(shape, -np.inf, dtype=np.float32)
         rows = np.zeros(shape, dtype=np.int64)
         if scores.size:
-            asked = _to_numpy(queries)
+            asked = _to_numpy(_directions(queries) if cosine else queries)
+            indices = self._direction_indices(keys) if cosine else self._indices(keys)
             masks = None if excluded is None else excluded.cpu().numpy()
-            for head, index in enumerate(self._indices(keys)):
+            for head, index in enumerate(indices):
                 mask = masks if masks is None or masks.ndim == 2 else masks[:, head]
                 owners = None if mask is None else _Owners(mask, np.repeat(np.arange(batch), tokens))
                 found = _search_index(index, asked[:, head].reshape(-1, dim), shape[-1], owners)
@@ -71,8 +77,11 @@ class FaissSearch:
     def __reduce__(self) -> tuple[type[FaissSearch], tuple[str, str]]:
         return type(self), (self.index_factory, self.parameters)
 
-    def _build_heads(self, keys: Tensor) -> list[Any]:
-        return [self._build(_to_numpy(keys[:, head])) for head in range(keys.shape[1])]
+    def _index_keys(self, keys: Tensor) -> list[Any]:
+        return [self._build(_to_numpy(of_head)) for of_head in keys.unbind(1)]
+
+    def _index_directions(self, keys: Tensor) -> list[Any]:
+        return [self._build(_to_numpy(_directions(of_head))) for of_head in keys.unbind(1)]
 
     def _build(self, keys: np.ndarray) -> Any:
         faiss = _faiss()
@@ -124,6 +133,10 @@ def _search_index(index: Any, queries: np.ndarray, k: int, owners: _Owners | Non
         pending = pending[(~bad).sum(axis=1) < wanted[pending]]
         fetch = min(index.ntotal, 4 * fetch)
     return scores, rows
+
+
+def _directions(tensor: Tensor) -> Tensor:
+    return F.normalize(tensor.float(), dim=-1)
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

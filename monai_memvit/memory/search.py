@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .exclusion import exclusion
+from .kept import kept_while_unchanged
 
 __all__ = ["ExactSearch", "check_search"]
 
@@ -33,7 +35,9 @@ class ExactSearch:
         self.max_scores = max_scores
 
     @torch.no_grad()
-    def __call__(self, queries: Tensor, keys: Tensor, k: int, excluded: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, queries: Tensor, keys: Tensor, k: int, excluded: Tensor | None = None, cosine: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Search.
 
         Args:
@@ -41,6 +45,7 @@ class ExactSearch:
             keys: ``(S, H, d)``.
             k: how many facts per query; ``k' = min(k, S)`` come back.
             excluded: facts that a sample must not find, ``(B, S)`` or ``(B, H, S)`` bool.
+            cosine: compare directions only: the score is the cosine.
 
         Returns:
             scores ``(B, H, Q, k')`` float32, descending, and rows of ``keys`` ``(B, H, Q, k')`` int64. Excluded facts
@@ -56,10 +61,12 @@ class ExactSearch:
         rows = torch.empty(shape, dtype=torch.int64, device=queries.device)
         if not scores.numel():
             return scores, rows
+        scale = _inverse_lengths(keys) if cosine else None
+        queries = F.normalize(queries.float(), dim=-1) if cosine else queries
         with torch.autocast(queries.device.type, enabled=False):
             for samples, positions in self._chunks(batch, tokens, len(keys)):
                 part = None if excluded is None else excluded[samples]
-                found = _search_chunk(queries[samples, :, positions].float(), keys, shape[-1], part)
+                found = _search_chunk(queries[samples, :, positions].float(), keys, shape[-1], part, scale)
                 scores[samples, :, positions], rows[samples, :, positions] = found
         return scores, rows
 
@@ -101,7 +108,16 @@ def check_search(queries: Tensor, keys: Tensor, k: int, excluded: Tensor | None)
         )
 
 
-def _search_chunk(queries: Tensor, keys: Tensor, k: int, excluded: Tensor | None) -> tuple[Tensor, Tensor]:
+@kept_while_unchanged
+@torch.no_grad()
+def _inverse_lengths(keys: Tensor) -> Tensor:
+    """What makes inner products with keys cosines, ``(H, S)``: kept, at a small part of the size of the keys."""
+    return torch.linalg.vector_norm(keys, dim=-1, dtype=torch.float32).clamp_(min=1e-12).reciprocal_().T.contiguous()
+
+
+def _search_chunk(
+    queries: Tensor, keys: Tensor, k: int, excluded: Tensor | None, scale: Tensor | None
+) -> tuple[Tensor, Tensor]:
     samples, heads, tokens, dim = queries.shape
     facts, block = len(keys), _block_size(len(keys), k)
     padded = math.ceil(facts / block) * block
@@ -112,6 +128,8 @@ def _search_chunk(queries: Tensor, keys: Tensor, k: int, excluded: Tensor | None
     found = []
     for head in range(heads):
         torch.mm(queries[:, head].reshape(-1, dim), keys[:, head].float().T, out=scores)
+        if scale is not None:
+            scores.mul_(scale[head])
         exclude[head](scores.view(samples, tokens, facts))
         best, rows = _top(buffer, k, block)
         found.append((best.view(samples, tokens, k), rows.view(samples, tokens, k)))

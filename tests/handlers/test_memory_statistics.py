@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,28 @@ def test_every_epoch_is_counted_anew(make_network, make_evaluator, fill_bank, ca
     first = dict(evaluator.state.metrics)
     evaluator.run()
     assert evaluator.state.metrics == first
+
+
+def test_fewer_facts_than_neighbours_are_warned_of_once(make_network, make_evaluator, fill_bank, cases):
+    network = make_network()
+    evaluator = make_evaluator(network, MemoryStatisticsHandler(network, cases))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for fill in (lambda bank: None, fill_bank, fill_bank):
+            fill(memory_layers(network)[0].bank)
+            evaluator.run()
+    assert sum("12 facts, fewer than the 32 neighbours" in str(warning.message) for warning in told) == 1
+    assert not any("holds 0 facts" in str(warning.message) for warning in told)
+
+
+def test_enough_facts_are_not_warned_of(make_network, make_evaluator, fill_bank, cases):
+    network = make_network()
+    (layer,) = memory_layers(network)
+    layer.num_neighbors = 12
+    fill_bank(layer.bank)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*neighbours")
+        make_evaluator(network, MemoryStatisticsHandler(network, cases)).run()
 
 
 def test_several_layers_report_under_their_own_names(make_network, make_evaluator, fill_bank, cases):

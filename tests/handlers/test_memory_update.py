@@ -112,6 +112,17 @@ def test_overwriting_keeps_the_newest(layer):
     assert torch.equal(layer.bank.keys, newest.keys)
 
 
+@pytest.mark.parametrize("timing", ["epoch", "step"])
+def test_overwriting_a_full_memory_lets_the_least_recently_updated_go(timing):
+    layer = MemoryAttention(SoftmaxAttention(6, 2), bank=MemoryBank(2, 3, capacity=3))
+    epochs = [_snapshot(1, 2, 3), _snapshot(2, 3, seed=1), _snapshot(3, 4, seed=2)]
+    engine = _engine(layer, update="overwrite", timing=timing)
+    engine._process_function = lambda engine, _: setattr(layer, "latest", epochs[engine.state.epoch - 1])
+    engine.run([None], max_epochs=3)
+    assert layer.bank.ids.tolist() == [2, 3, 4] and layer.bank.last_epoch.tolist() == [1, 2, 2]
+    assert torch.equal(layer.bank.keys, torch.stack([epochs[1].keys[0], *epochs[2].keys]))
+
+
 def test_an_epoch_does_not_depend_on_its_batches(layer):
     snapshots = [_snapshot(i, seed=i) for i in range(6)]
     _engine(layer).run(snapshots, max_epochs=1)
@@ -212,6 +223,7 @@ def test_refreshing_lets_no_new_case_in(make_network, make_evaluator, items):
     torch.testing.assert_close(layer.bank.values, layer.latest.values[stored])
 
 
+@pytest.mark.filterwarnings("ignore:10 of 12 stored cases")
 def test_refreshing_two_layers_shows_no_case_its_own_facts(make_network, make_evaluator, items):
     network = make_network((0, 1))
     first, second = memory_layers(network)
@@ -227,6 +239,45 @@ def test_refreshing_two_layers_shows_no_case_its_own_facts(make_network, make_ev
         found.append(second.bank.keys[:2].clone())
     assert torch.equal(*found)
     assert not (first.writing or second.writing) and not first.eval().excludes
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit, RuntimeError])
+def test_a_step_that_is_broken_off_leaves_no_fact_hidden(layer, ending):
+    seen = []
+
+    def break_off(engine: Engine, batch: None) -> None:
+        seen.append(layer.eval().excludes)
+        raise ending
+
+    engine = Engine(break_off)
+    MemoryUpdateHandler(layer, update="refresh").attach(engine)
+    with pytest.raises(ending):
+        engine.run([None], max_epochs=1)
+    assert seen == [True] and not layer.writing and not layer.excludes
+
+
+def test_own_facts_are_hidden_within_the_step_only(layer):
+    engine, seen = _engine(layer), []
+    for event in (Events.ITERATION_STARTED, Events.ITERATION_COMPLETED):
+        engine.add_event_handler(event, lambda: seen.append(layer.writing))
+    engine.run([_snapshot(1)], max_epochs=1)
+    assert seen == [False, False]
+
+
+@pytest.mark.parametrize("timing", ["epoch", "step"])
+def test_refreshing_a_part_of_the_memory_warns_of_the_rest(layer, timing):
+    _engine(layer).run([_snapshot(1, 2, 3, 4, 5)], max_epochs=1)
+    visits = [_snapshot(1, 9, seed=1), _snapshot(4, seed=2)]
+    with pytest.warns(UserWarning, match="3 of 5 stored cases were not visited"):
+        _engine(layer, update="refresh", timing=timing).run(visits, max_epochs=1)
+
+
+@pytest.mark.parametrize("timing", ["epoch", "step"])
+def test_refreshing_the_whole_memory_is_silent(layer, timing):
+    _engine(layer).run([_snapshot(1, 2, 3)], max_epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _engine(layer, update="refresh", timing=timing).run([_snapshot(3, 9), _snapshot(1, 2)], max_epochs=2)
 
 
 def test_id_maps(layer, tmp_path):

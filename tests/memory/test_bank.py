@@ -153,6 +153,7 @@ def test_names_of_files_never_enter_the_bank():
         ([([1, 2, 3], 0), ([2, 3], 1), ([9], 2)], [2, 3, 9]),  # the longest unvisited goes
         ([([1, 2, 3], 5), ([9, 8, 7], 5)], [7, 8, 9]),  # of one epoch, the newer stay
         ([([1, 2, 3], 5), ([9], None)], [1, 2, 9]),  # overwriting belongs to the latest epoch
+        ([([1, 2, 3], 5), ([9], 0)], [1, 2, 9]),  # a second run, whose epochs begin at 0 again
     ],
 )
 def test_a_full_bank_lets_the_least_recently_updated_go(visits, left):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -93,15 +95,25 @@ def test_a_stored_case_finds_itself_by_cosine(bank):
     assert [case.ids[0].item() for case in consulted_cases(bank, own, temperature=0.01)] == bank.ids.tolist()
 
 
-def test_the_keys_are_normalised_once_for_many_batches(bank, snapshot):
-    searched, exact = [], bank.searcher
-    bank.searcher = lambda queries, keys, k, excluded=None: searched.append(keys) or exact(queries, keys, k, excluded)
-    for _ in range(3):
-        per_head_evidence(bank, snapshot)
-    assert searched[0] is searched[1] is searched[2]
+def test_evidence_keeps_no_copy_of_the_keys():
+    bank = MemoryBank(3, 64)
+    bank.update(torch.arange(700), *torch.randn(2, 700, 3, 64))
+    asked = CaseSnapshot(torch.arange(2), torch.arange(2), *torch.randn(3, 2, 3, 64))
+    before = _tensor_bytes()
+    per_head_evidence(bank, asked)
+    assert 0 < _tensor_bytes() - before <= 0.05 * bank.nbytes
+
+
+def _tensor_bytes() -> int:
+    gc.collect()
+    storages = [t.untyped_storage() for t in gc.get_objects() if type(t) is torch.Tensor and t.device.type == "cpu"]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+
+def test_evidence_follows_the_memory(bank, snapshot):
+    per_head_evidence(bank, snapshot)
     bank.update(torch.tensor([10]), torch.ones(1, H, D), torch.ones(1, H, D))
     found = dict(zip(*(t.tolist() for t in consulted_cases(bank, snapshot, k=4, top=100)[0])))
-    assert searched[3] is not searched[2]
     assert found == pytest.approx(_by_hand(bank, snapshot, 4, "cosine")[0], abs=1e-5)
 
 

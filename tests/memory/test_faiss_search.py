@@ -51,6 +51,13 @@ def test_widens_until_enough_allowed_facts_are_found(share: float, per_head: boo
     assert_same(FaissSearch()(queries, keys, 8, excluded), ExactSearch()(queries, keys, 8, excluded))
 
 
+def test_cosines_are_those_of_the_exact_search() -> None:
+    queries, keys = problem(2, 3, 500)
+    search = FaissSearch()
+    for cosine in (True, False, True):
+        assert_same(search(queries, keys, 8, None, cosine), ExactSearch()(queries, keys, 8, None, cosine))
+
+
 def test_excluding_the_best_facts_finds_the_next() -> None:
     queries, keys = problem(1, 1, 400)
     best = ExactSearch()(queries[:, :1], keys[:, :1], 300)[1][0, 0, 0]

@@ -35,6 +35,22 @@ def problem(batch: int, tokens: int, facts: int) -> tuple[Tensor, Tensor]:
     return queries, torch.randn(facts, 3, 16, generator=generator)
 
 
+@pytest.mark.parametrize("facts", [7, 4097])
+@pytest.mark.parametrize("max_scores", [1, 2**23])
+def test_cosines_are_inner_products_of_directions(facts: int, max_scores: int) -> None:
+    queries, keys = problem(2, 3, facts)
+    lengths = torch.linspace(0.1, 30, facts)[:, None, None]
+    excluded = torch.rand(2, facts) < 0.3
+    found = ExactSearch(max_scores)(5 * queries, keys * lengths, 5, excluded, cosine=True)
+    directions = (t.double() / t.double().norm(dim=-1, keepdim=True) for t in (queries, keys))
+    assert_agrees(found, reference(*directions, 5, excluded))
+
+
+def test_a_key_of_length_zero_has_cosine_zero() -> None:
+    scores, _ = ExactSearch()(torch.ones(1, 1, 1, 2), torch.tensor([[[0.0, 0.0]], [[3.0, 3.0]]]), 2, cosine=True)
+    torch.testing.assert_close(scores.flatten(), torch.tensor([1.0, 0.0]))
+
+
 @pytest.mark.parametrize("facts", [1, 7, 63, 640, 4095, 4097, 9001])
 @pytest.mark.parametrize("k", [1, 5, 32])
 @pytest.mark.parametrize("max_scores", [1, 20_000, 2**23])

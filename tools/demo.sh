@@ -2,7 +2,8 @@
 # The main job from end to end: demo.sh OUT [DATA]. Without DATA the package makes a cohort: no download, no patients.
 # PREPARE holds further options of `prepare patches`, such as "--label cell_type".
 # TRAIN holds further options of the bundle's commands, such as "--preset tiny --image_size 224 --crop_size 224".
-# EPOCHS (default 40) sets how long it trains. What was trained in the same way on the same data is not trained again.
+# EPOCHS (default 40) sets how long it trains. What this version trained in the same way on the same data is not trained
+# again. A TRAIN with "--memory_layers []" trains a plain ViT: then there is nothing to distil and no past case to consult.
 set -euo pipefail
 out=$1 data=${2:-}
 python=${PYTHON:-.venv/bin/python}
@@ -24,6 +25,7 @@ over_train() { # a config laid over train.yaml, then further options
     shift
     bundle_run "['$bundle/configs/train.yaml','$bundle/configs/$config']" --model_dir "$out/models" "$@"
 }
+has_memory() { [[ " ${TRAIN:-} " != *" --memory_layers [] "* ]]; }
 
 if [ -z "$data" ]; then
     say "1/6 simulate H&E-like patches (simulated: the figures below say nothing about patients)"
@@ -36,7 +38,8 @@ say "2/6 prepare $data"
 # shellcheck disable=SC2086
 "$python" -m monai_memvit prepare patches "$data" "$out/data" ${PREPARE:-} || [ $? = 3 ]
 fingerprint=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["fingerprint"])' "$out/data/datalist.json")
-training="$fingerprint ${EPOCHS:-40} ${TRAIN:-} $(cat "$bundle"/configs/{train,distil}.yaml | sha256sum)"
+version="$("$python" -m monai_memvit --version) $(git describe --always --dirty 2>/dev/null || true)"
+training="$version $fingerprint ${EPOCHS:-40} ${TRAIN:-} $(cat "$bundle"/configs/{train,distil}.yaml | sha256sum)"
 
 if [ "$(cat "$out/trained_on" 2>/dev/null)" = "$training" ]; then
     say "3/6 and 4/6 done before, in this very way on this very data (remove $out/trained_on to train again)"
@@ -44,15 +47,19 @@ else
     rm -f "$out/trained_on"
     say "3/6 train"
     bundle_run "$bundle/configs/train.yaml" --model_dir "$out/models" --max_epochs "${EPOCHS:-40}" --learning_rate 0.001
-    say "4/6 distil the memory into prototypes"
-    over_train distil.yaml
+    if has_memory; then
+        say "4/6 distil the memory into prototypes"
+        over_train distil.yaml
+    fi
     echo "$training" > "$out/trained_on"
 fi
 
 say "5/6 evaluate on the test cases"
 over_train evaluate.yaml
-say "6/6 infer, with the past cases consulted"
-bundle_run "$bundle/configs/inference.yaml" --checkpoint "$out/models/model.pt"
+if has_memory; then
+    say "6/6 infer, with the past cases consulted"
+    bundle_run "$bundle/configs/inference.yaml" --checkpoint "$out/models/model.pt"
+fi
 
 say "results"
 "$python" - "$out/results/evaluation/metrics.json" <<'END'
@@ -66,7 +73,8 @@ cat <<END
 
 Where to look
   figures and pictures                       $out/results/evaluation
-  probabilities, and the cases consulted     $out/results/inference
+$(has_memory && echo "  cases beside the past cases consulted      $out/results/inference/evidence.png
+  their probabilities, and more of these     $out/results/inference/predictions.csv")
   networks with their memory                 $out/models
   runs in MLflow                             $(dirname "$python")/mlflow ui --backend-store-uri sqlite:///$out/results/mlruns.db
 END

@@ -14,7 +14,7 @@ import numpy as np
 
 from .atomic import atomic_write_json
 from .datalist_checks import check_header, check_ids, check_items, check_labels, check_splits
-from .identity import IDENTITY_FILE, IdentityKey
+from .identity import IDENTITY_FILE, IdentityKey, id_map
 from .subsets import nested_subset
 
 __all__ = [
@@ -198,12 +198,13 @@ def load_class_names(path: str | os.PathLike[str]) -> list[str]:
 
 
 def load_id_map(path: str | os.PathLike[str]) -> int:
-    """Return the digest of a datalist's sample ids, to be compared with the one kept beside a bank of cases.
+    """Return the digest of a datalist's sample ids and content, to be compared with the one beside a bank of cases.
 
     Args:
         path: the ``datalist.json``.
     """
-    return _read_once(path).id_map
+    datalist = _read_once(path)
+    return id_map((item["sample_id"] for items in datalist.sections.values() for item in items), datalist.fingerprint)
 
 
 def load_num_channels(path: str | os.PathLike[str]) -> int:

@@ -100,19 +100,22 @@ def _create_exclusively(path: Path, text: str) -> None:
     sync_folder(path.parent)
 
 
-def id_map(ids: Iterable[int]) -> int:
+def id_map(ids: Iterable[int], fingerprint: str = "") -> int:
     """Digest a set of ids into one 63-bit number, whatever their order.
 
-    A checkpoint keeps this number beside its bank of cases, a datalist beside its samples: where the two differ, the
-    bank's ids mean other samples.
+    A datalist keeps the number of its ids, which tells whether they are whole. A checkpoint keeps beside its bank of
+    cases the number of ids and content: where that of a datalist differs, the bank's ids mean other samples. Ids alone
+    would not tell: two archives have the same ones under one identity key where samples are named by position.
 
     Args:
         ids: non-negative int64 ids.
+        fingerprint: of the content that the ids stand for.
 
     Returns:
-        The first 63 bits of the BLAKE2b digest of the sorted ids (8 bytes each, big-endian).
+        The first 63 bits of the BLAKE2b digest of the sorted ids (8 bytes each, big-endian) and the fingerprint.
     """
     digest = blake2b()
     for number in sorted(int(i) for i in ids):
         digest.update(number.to_bytes(8, "big"))
+    digest.update(fingerprint.encode("utf-8"))
     return _first_63_bits(digest.digest())

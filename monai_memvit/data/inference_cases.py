@@ -10,7 +10,7 @@ from typing import Any
 
 from .datalist import load_num_channels, load_section
 from .identity import IdentityKey
-from .patches.checking import pixels_of
+from .patches.checking import pixels_or_cause
 
 __all__ = ["CaseList", "load_inference_cases"]
 
@@ -45,8 +45,8 @@ def load_inference_cases(
 ) -> CaseList:
     """A section of a datalist, or every image below a folder of new cases.
 
-    Every image is decoded once. New cases get opaque ids by the datalist's ``identity.key``; their key is the path
-    below ``images``.
+    Every image is decoded once. New cases get opaque ids by the datalist's ``identity.key``; their key is ``new:`` and
+    the path below ``images``, so that none is taken for a case of the datalist whose file has the same name.
 
     Args:
         datalist: the ``datalist.json`` of training.
@@ -76,14 +76,13 @@ def _new_cases(images: Path, datalist: Path) -> list[dict[str, Any]]:
         raise ValueError(f"{images}: no image ({', '.join(_SUFFIXES)}) there: name a folder of images, or one image.")
     identity = IdentityKey.load(datalist.parent)
     root = images if images.is_dir() else images.parent
-    ids = [identity.identify(path.relative_to(root).as_posix()) for path in paths]
+    ids = [identity.identify(f"new:{path.relative_to(root).as_posix()}") for path in paths]
     return [{"image": str(path), "sample_id": i, "group_id": i} for path, i in zip(paths, ids)]
 
 
 def _defect(path: Path, channels: int) -> str:
-    try:
-        pixels = pixels_of(path)
-    except (OSError, ValueError, SyntaxError) as error:
-        return f"{type(error).__name__}: {error}"
+    pixels = pixels_or_cause(path)
+    if isinstance(pixels, str):
+        return pixels
     found = pixels.shape[2] if pixels.ndim == 3 else 1
     return "" if found == channels else f"{found} channel(s), but the network was trained on {channels}"

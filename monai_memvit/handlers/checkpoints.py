@@ -58,13 +58,13 @@ class ResumeCheckpoint:
         engine.add_event_handler(Events.EPOCH_COMPLETED(every=self.interval), self.save)
 
     def save(self, engine: Engine) -> None:
-        """Write the checkpoint, by rank 0 only.
+        """Write the checkpoint, by rank 0 only; every rank has to call it, for some states are gathered from all.
 
         Args:
             engine: the trainer.
         """
+        state = {name: value.state_dict() for name, value in self.objects.items()}
         if idist.get_rank() == 0:
-            state = {name: value.state_dict() for name, value in self.objects.items()}
             save_atomically(state | {"trainer": _progress(engine)}, self.path)
 
     def load(self, engine: Engine) -> None:

@@ -40,7 +40,8 @@ class RetrievalSaver:
         top: past cases per case.
         k: facts per head.
         picture_rows: cases in the picture, spread evenly over the run; 0 draws none.
-        queries: items of the evaluated cases (``sample_id``, ``image``) that ``cases`` does not know: new ones.
+        queries: items of the evaluated cases (``sample_id``, ``image``). One whose image is not that of ``cases`` is a
+            new case, whatever its id.
         include_keys: also write the readable sample keys (of new cases the path), which may identify patients.
         id_map: digest of the table of ids that ``cases`` belongs to; 0 does not check.
 
@@ -134,23 +135,25 @@ class RetrievalSaver:
 
     def _panels(self, sample_id: int, probabilities: list[float], past: CaseEvidence) -> list[Panel]:
         predicted = int(np.argmax(probabilities))
-        case = self.cases.get(sample_id)
+        case = self._known(sample_id)
         truth = "" if case is None or case.label is None else f"\ntrue: {self._name(case.label)}"
         title = f"{self._name(predicted)} {probabilities[predicted]:.0%}{truth}"
-        panels = [Panel(_pixels(self._path(sample_id)), title, None)]
+        panels = [Panel(_pixels(self.paths.get(sample_id) if case is None else case.image), title, None)]
         for past_id, weight in zip(past.ids.tolist(), past.weights.tolist()):
             known = self.cases.get(past_id)
             agrees = None if known is None else known.label == predicted
-            panels.append(
-                Panel(_pixels(self._path(past_id)), f"{self._class_of(past_id)}\nweight {weight:.1%}", agrees)
-            )
+            title = f"{self._class_of(past_id)}\nweight {weight:.1%}"
+            panels.append(Panel(_pixels(None if known is None else known.image), title, agrees))
         return panels + [Panel(_pixels(None), "", None)] * (self.top + 1 - len(panels))
 
-    def _path(self, sample_id: int) -> Path | None:
-        return self.cases[sample_id].image if sample_id in self.cases else self.paths.get(sample_id)
+    def _known(self, sample_id: int) -> Case | None:
+        """What ``cases`` has of an evaluated case: nothing where the evaluated image is another one."""
+        case = self.cases.get(sample_id)
+        return case if case is not None and self.paths.get(sample_id, case.image) == case.image else None
 
     def _key(self, sample_id: int) -> str:
-        return self.cases[sample_id].sample_key if sample_id in self.cases else str(self.paths.get(sample_id, ""))
+        case = self._known(sample_id)
+        return str(self.paths.get(sample_id, "")) if case is None else case.sample_key
 
     def _caption(self) -> str:
         how = "resemble it most (key-key cosine)" if self.retrieval == "cosine" else "its attention consulted (q·k)"

@@ -38,9 +38,10 @@ def unique_run_name(prefix: str = "run") -> str:
 class RunRecorder(MLFlowHandler):
     """MONAI's ``MLFlowHandler`` with parameters, versions and configuration at a run's start, results at its end.
 
-    Every start makes a run of its own, whatever its name; only a resumed training continues the newest run of its name.
-    A parameter that has changed since then keeps its first value, the new one is a tag ``resumed_<name>``. A run that
-    ends by an error is marked FAILED, by Ctrl-C or SIGTERM KILLED. ``MLFLOW_TRACKING_URI`` overrides ``tracking_uri``.
+    Every start makes a run of its own, whatever its name; only a resumed training continues the newest run of its name
+    and job. A parameter that has changed since then keeps its first value, the new one is a tag ``resumed_<name>``; the
+    configuration of the n-th continuation is ``configuration_resumed_<n>.json``. A run that ends by
+    an error is marked FAILED, by Ctrl-C or SIGTERM KILLED. ``MLFLOW_TRACKING_URI`` overrides ``tracking_uri``.
 
     Args:
         run_name: see :func:`unique_run_name`.
@@ -48,7 +49,8 @@ class RunRecorder(MLFlowHandler):
         checkpoint: the file of weights that the run uses; its digest is logged too, the one of ``b2sum -l 256``.
         artifacts: files or folders logged at the end; those that do not exist are passed over.
         validator: an evaluator that runs in between; its metrics go into the same run.
-        resume: continue the newest run of this name, where there is one.
+        resume: continue the newest run of this name and job, where there is one.
+        job: what the run does, a tag: ``"train"``, ``"evaluate"``, ...
         omit: entries of the bundle's configuration that are not logged: those that may name a patient or hold a secret.
         **kwargs: those of ``MLFlowHandler``.
 
@@ -66,6 +68,7 @@ class RunRecorder(MLFlowHandler):
         artifacts: list[str] | None = None,
         validator: Engine | None = None,
         resume: bool = False,
+        job: str = "run",
         omit: Collection[str] = ("tracking_uri",),
         **kwargs: Any,
     ) -> None:
@@ -78,6 +81,7 @@ class RunRecorder(MLFlowHandler):
         self.checkpoint = checkpoint
         self.validator = validator
         self.resume = resume
+        self.job = job
         self.configuration = bundle_configuration(omit)
 
     def attach(self, engine: Engine) -> None:
@@ -102,11 +106,11 @@ class RunRecorder(MLFlowHandler):
         """
         self._set_experiment()
         self.cur_run = self._run_to_continue() or self.client.create_run(
-            self.experiment.experiment_id, run_name=self.run_name
+            self.experiment.experiment_id, run_name=self.run_name, tags={"job": self.job}
         )
         exit_on_sigterm()
         if self.configuration:
-            self.client.log_dict(self.cur_run.info.run_id, self.configuration, "configuration.json")
+            self._log_configuration()
         if self.checkpoint is not None:
             self._log_params({"checkpoint": self.checkpoint, "weights_fingerprint": _digest(self.checkpoint)})
         super().start(engine)
@@ -119,11 +123,21 @@ class RunRecorder(MLFlowHandler):
     def _run_to_continue(self) -> Any:
         if not self.resume:
             return None
-        runs = self.client.search_runs(self.experiment.experiment_id, order_by=["attributes.start_time DESC"])
-        found = next((run for run in runs if run.info.run_name == self.run_name), None)
-        if found is not None:
-            self.client.update_run(found.info.run_id, status="RUNNING")
-        return found
+        found = self.client.search_runs(
+            self.experiment.experiment_id,
+            f"attributes.run_name = {self.run_name!r} AND tags.job = {self.job!r}",
+            max_results=1,
+            order_by=["attributes.start_time DESC"],
+        )
+        for run in found:
+            self.client.update_run(run.info.run_id, status="RUNNING")
+        return next(iter(found), None)
+
+    def _log_configuration(self) -> None:
+        run_id = self.cur_run.info.run_id
+        earlier = [a.path for a in self.client.list_artifacts(run_id) if a.path.startswith("configuration")]
+        name = f"configuration_resumed_{len(earlier)}.json" if earlier else "configuration.json"
+        self.client.log_dict(run_id, self.configuration, name)
 
     def _log_params(self, params: dict[str, Any]) -> None:
         known = self.client.get_run(self.cur_run.info.run_id).data.params
@@ -162,10 +176,12 @@ def _versions() -> dict[str, str]:
 
 
 def _git_commit() -> str:
+    """The commit of this package's clone; none where it was installed, even if into a folder of somebody's clone."""
     if shutil.which("git") is None:
         return "none"
-    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "none"
+    words = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD", f"HEAD:./{Path(__file__).name}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout.split()[0] if done.returncode == 0 else "none"
 
 
 def _digest(path: str) -> str:

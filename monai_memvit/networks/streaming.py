@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -137,11 +137,15 @@ class StreamedViT(nn.Module):
             tokens = _advance(block, step, chunk)
             return tokens, _moments(following, tokens)
 
-        results, parts = [], []
-        for chunk, (tokens, part) in zip(chunks, self._each(chunks, work)):
-            results.append(tokens if torch.is_grad_enabled() else chunk.copy_(tokens))
-            parts.append(part)
-        return results, TokenMoments.from_parts(parts)
+        advanced: list[Tensor] = []
+
+        def parts() -> Iterator[TokenMoments]:  # merged as they come: kept, they would break up the heap
+            for chunk, (tokens, part) in zip(chunks, self._each(chunks, work)):
+                advanced.append(tokens if torch.is_grad_enabled() else chunk.copy_(tokens))
+                yield part
+
+        moments = TokenMoments.from_parts(parts())
+        return advanced, moments
 
     def _last_token(
         self,

@@ -45,7 +45,10 @@ def test_train_distil_evaluate_infer(bundle: BundleCommand, cohort: Path) -> Non
         bundle("train.yaml+evaluate.yaml", "--checkpoint", str(bundle.out / "models" / f"{name}.pt"))
     bundle("inference.yaml", "--checkpoint", str(bundle.out / "models" / "model.pt"), "--include_keys", "true")
 
-    assert len(torch.load(bundle.out / "models" / "model_prototypes.pt", weights_only=True)["blocks.3.attention.bank.ids"]) == 16
+    assert (
+        len(torch.load(bundle.out / "models" / "model_prototypes.pt", weights_only=True)["blocks.3.attention.bank.ids"])
+        == 16
+    )
     check_report(bundle.out / "results" / "evaluation", cohort)
     check_predictions(bundle.out / "results" / "inference" / "predictions.csv", cohort)
     check_tracking(bundle.out / "results" / "mlruns.db", cohort)
@@ -53,7 +56,11 @@ def test_train_distil_evaluate_infer(bundle: BundleCommand, cohort: Path) -> Non
 
 def check_report(folder: Path, cohort: Path) -> None:
     report = json.loads((folder / "metrics.json").read_text())
-    assert report["cases"] == sum(map(sum, report["confusion_matrix"])) == len(load_section(cohort / "datalist.json", "test"))
+    assert (
+        report["cases"]
+        == sum(map(sum, report["confusion_matrix"]))
+        == len(load_section(cohort / "datalist.json", "test"))
+    )
     assert {"accuracy", "balanced_accuracy", "auc", "f1", "calibration_error"} <= report.keys()
     for picture in ("confusion_matrix.png", "evidence.png"):
         assert (folder / picture).read_bytes().startswith(b"\x89PNG")
@@ -93,16 +100,23 @@ def check_tracking(database: Path, cohort: Path) -> None:
     assert wanted | {"memory_facts", "memory_effective_facts_logit", "memory_effect_val_auc"} <= train.metrics.keys()
     assert train.params["data_fingerprint"] == Datalist.load(cohort / "datalist.json").fingerprint
     assert {"seed", "git_commit", "version_monai", "version_torch"} <= train.params.keys()
-    secret = {str(key) for item in Datalist.load(cohort / "datalist.json").sections["training"] for key in (item["sample_key"],)}
+    secret = {
+        str(key)
+        for item in Datalist.load(cohort / "datalist.json").sections["training"]
+        for key in (item["sample_key"],)
+    }
     assert not secret & {str(value) for run in runs.values() for value in run.data.params.values()}
     assert configuration(client, runs["first"])["max_epochs"] == 3
     distilled = next(run for name, run in runs.items() if name.startswith("distil"))
     assert distilled.data.metrics["prototypes"] == 16
     assert configuration(client, distilled)["prototypes_per_class"] == 4
+    assert {"seed", "data_fingerprint", "weights_fingerprint"} <= distilled.data.params.keys()
     plots = {"metrics.json", "confusion_matrix.png", "predictions.csv", "evidence.png", "configuration.json"}
     evaluated = [run for name, run in runs.items() if name.startswith("evaluate")]
     assert [artifacts(client, run) for run in evaluated] == [plots, plots]
     assert len({run.data.params["weights_fingerprint"] for run in evaluated}) == 2
+    assert {run.data.params["seed"] for run in evaluated} == {"0"}
+    assert {run.data.tags["job"] for run in runs.values()} == {"train", "distil", "evaluate", "inference"}
     inferred = next(run for name, run in runs.items() if name.startswith("inference"))
     assert int(inferred.data.params["cases"]) == len(load_section(cohort / "datalist.json", "test"))
     weights = (database.parents[1] / "models" / "model.pt").read_bytes()
@@ -114,13 +128,19 @@ def test_distilling_lets_no_case_in_that_was_kept_out_of_training(bundle: Bundle
     bundle("train.yaml", "--max_epochs", "1", "--training_fraction", "0.5")
     bundle("train.yaml+distil.yaml", "--prototypes_per_class", "4")  # walks over all training cases
     trained, distilled = (
-        set(torch.load(bundle.out / "models" / name, weights_only=True)["blocks.3.attention.bank.ids"].flatten().tolist())
+        set(
+            torch.load(bundle.out / "models" / name, weights_only=True)["blocks.3.attention.bank.ids"]
+            .flatten()
+            .tolist()
+        )
         for name in ("model.pt", "model_prototypes.pt")
     )
     assert distilled <= trained
 
 
-def test_killed_run_resumes_bit_for_bit(bundle: BundleCommand, cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_killed_run_resumes_bit_for_bit(
+    bundle: BundleCommand, cohort: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     whole = BundleCommand(cohort, tmp_path_factory.mktemp("whole"))
     whole("train.yaml", *EPOCHS)
 
@@ -169,7 +189,10 @@ def with_other_ids(cohort: Path, folder: Path) -> Path:
     identity, datalist = IdentityKey.load_or_create(folder), Datalist.load(cohort / "datalist.json")
     for item in (item for items in datalist.sections.values() for item in items):
         item["image"] = str(cohort / item["image"])
-        item["sample_id"], item["group_id"] = identity.identify(item["sample_key"]), identity.identify(item["group_key"])
+        item["sample_id"], item["group_id"] = (
+            identity.identify(item["sample_key"]),
+            identity.identify(item["group_key"]),
+        )
     datalist.id_map = id_map(item["sample_id"] for items in datalist.sections.values() for item in items)
     datalist.save(folder / "datalist.json")
     return folder
@@ -182,7 +205,9 @@ def test_one_damaged_image_does_not_end_inference(bundle: BundleCommand, cohort:
     for n, item in enumerate(load_section(cohort / "datalist.json", "test")[:3]):
         content = Path(item["image"]).read_bytes()
         (images / f"{n}.png").write_bytes(content[: len(content) // 2] if n == 1 else content)
-    words = bundle.words("inference.yaml", "--images", str(images), "--checkpoint", str(tmp_path / "models" / "model.pt"))
+    words = bundle.words(
+        "inference.yaml", "--images", str(images), "--checkpoint", str(tmp_path / "models" / "model.pt")
+    )
     process = bundle.start(*words)
     printed, _ = process.communicate()
     assert process.returncode != 0 and "1.png" in printed

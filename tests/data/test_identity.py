@@ -75,3 +75,8 @@ def test_id_map_is_the_digest_of_the_sorted_ids() -> None:
     assert id_map(ids[::-1]) == id_map(ids)
     assert id_map(ids[1:]) != id_map(ids)
     assert 0 <= id_map([]) < 2**63
+
+
+def test_id_map_tells_contents_of_the_same_ids_apart() -> None:
+    digest = hashlib.blake2b((5).to_bytes(8, "big") + b"ab").digest()
+    assert id_map([5], "ab") == int.from_bytes(digest, "big") >> (512 - 63)

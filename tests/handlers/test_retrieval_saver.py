@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from monai.engines import default_prepare_batch
 from PIL import Image
 
 from monai_memvit import PrototypicalAttentionLearning, RetrievalSaver
+from monai_memvit.handlers import retrieval_saver
 from monai_memvit.memory import consulted_cases, memory_layers
 
 CLASSES = ["benign", "malignant"]
@@ -77,6 +81,24 @@ def test_unknown_cases_are_called_unknown(make_evaluator, network, tmp_path):
     rows = _save(make_evaluator, network, {}, tmp_path, picture_rows=1, top=1)
     assert {row["past_case_1_class"] for row in rows} == {"unknown"}
     assert (tmp_path / "evidence.png").exists()
+
+
+def test_a_new_case_with_a_stored_id_shows_its_own_image(make_evaluator, network, items, cases, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(retrieval_saver, "evidence_picture", lambda rows, _: drawn.extend(rows) or Figure())
+    new = tmp_path / "new.png"
+    Image.new("L", (8, 8), 77).save(new)
+    queries = [{"sample_id": item["sample_id"], "image": str(cases[item["sample_id"]].image)} for item in items]
+    queries[3]["image"] = str(new)
+    rows = _save(make_evaluator, network, cases, tmp_path / "out", picture_rows=12, include_keys=True, queries=queries)
+    assert [row["sample_key"] for row in rows] == [str(new) if i == 3 else f"sample{i}" for i in range(12)]
+    assert ["true:" in panels[0].title for panels in drawn] == [i != 3 for i in range(12)]
+    for panels, row, item in zip(drawn, rows, items):
+        own = new if item is items[3] else cases[item["sample_id"]].image
+        shown = [own, *(cases[int(row[f"past_case_{n}"])].image for n in range(1, 6))]
+        for panel, path in zip(panels, map(Path, shown)):
+            with Image.open(path) as image:
+                assert (panel.image == np.asarray(image)).all()
 
 
 def test_fewer_past_cases_than_columns(make_evaluator, network, cases, tmp_path):

@@ -16,7 +16,7 @@ from ignite.engine import Engine, Events
 from monai.bundle import ConfigWorkflow
 from monai.handlers import StatsHandler
 
-from monai_memvit.handlers import RunRecorder, unique_run_name
+from monai_memvit.handlers import RunRecorder, run_record, unique_run_name
 
 mlflow = pytest.importorskip("mlflow")
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_a_run_holds_parameters_versions_metrics_and_artifacts(uri, tmp_path):
     _train(uri, tmp_path, parameters=parameters, artifacts=artifacts, checkpoint=str(weights))
     client, (run,) = _runs(uri)
     assert run.info.status == "FINISHED"
-    wanted = {"seed": "3", "fingerprint": "ab", "version_torch": version("torch"), "git_commit": "none"}
+    wanted = {"seed": "3", "fingerprint": "ab", "version_torch": version("torch")}
     wanted |= {"checkpoint": str(weights)}
     wanted |= {"weights_fingerprint": hashlib.blake2b(weights.read_bytes(), digest_size=32).hexdigest()}
     assert wanted.items() <= run.data.params.items()
@@ -98,6 +98,29 @@ def test_a_resumed_training_continues_the_newest_run_of_its_name(uri, tmp_path):
     assert {name: tag for name, tag in continued.data.tags.items() if "resumed" in name} == {"resumed_rate": "0.3"}
     assert continued.data.metrics["val_auc"] == 0.75
     assert first.data.params["seed"] == "1"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["same", "Anna's", "50 %"])
+def test_a_resumed_training_leaves_other_jobs_of_its_name_alone(uri, tmp_path, name):
+    _train(uri, tmp_path, run_name=name, job="train", parameters={"seed": 1})
+    _train(uri, tmp_path, run_name=name, job="evaluate", parameters={"seed": 2})
+    _train(uri, tmp_path, run_name=name, job="train", parameters={"added": "yes"}, resume=True)
+    evaluated, trained = _runs(uri)[1]
+    assert [run.data.tags["job"] for run in (evaluated, trained)] == ["evaluate", "train"]
+    assert {"seed": "1", "added": "yes"}.items() <= trained.data.params.items()
+    assert "added" not in evaluated.data.params
+
+
+@pytest.mark.slow
+def test_every_continuation_keeps_its_configuration(uri, tmp_path, monkeypatch):
+    for epochs in (1, 2, 3):
+        monkeypatch.setattr(run_record, "bundle_configuration", lambda omit, epochs=epochs: {"epochs": epochs})
+        _train(uri, tmp_path, run_name="same", resume=True)
+    client, (run,) = _runs(uri)
+    for name, epochs in (("", 1), ("_resumed_1", 2), ("_resumed_2", 3)):
+        logged = client.download_artifacts(run.info.run_id, f"configuration{name}.json")
+        assert json.loads(Path(logged).read_text()) == {"epochs": epochs}
 
 
 @pytest.mark.slow
@@ -154,6 +177,27 @@ def test_a_strangers_unfinished_run_is_left_alone(uri, tmp_path):
     stranger = client.get_run(stranger.info.run_id)
     assert stranger.info.status == "RUNNING" and not stranger.data.params and not stranger.data.metrics
     assert len(_runs(uri)[1]) == 2
+
+
+@pytest.mark.slow
+def test_the_commit_is_that_of_the_package_not_of_the_working_folder(uri, tmp_path, monkeypatch):
+    _commit(tmp_path)
+    words = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    own = done.stdout.strip() if done.returncode == 0 else "none"
+    assert RunRecorder(run_name="x", tracking_uri=uri).experiment_param["git_commit"] == own
+
+    installed = tmp_path / "environment" / "run_record.py"  # in somebody's clone, but not of it
+    installed.parent.mkdir()
+    installed.touch()
+    monkeypatch.setattr(run_record, "__file__", str(installed))
+    assert RunRecorder(run_name="x", tracking_uri=uri).experiment_param["git_commit"] == "none"
+
+
+def _commit(folder: Path) -> None:
+    author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for words in (["init", "--quiet"], [*author, "commit", "--quiet", "--allow-empty", "--message", "one"]):
+        subprocess.run(["git", "-C", str(folder), *words], check=True)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from ..fingerprint import array_digest
 from .report import BrokenImage
 from .source import PatchRecord
 
-__all__ = ["CheckedImage", "check_records", "pixels_of"]
+__all__ = ["CheckedImage", "check_records", "pixels_of", "pixels_or_cause"]
 
 _CHUNK = 64
 _CHANNELS = {"L": 1, "RGB": 3}
@@ -83,12 +83,23 @@ def _usual_channels(results: Sequence[CheckedImage | str]) -> int:
 
 
 def _check(record: PatchRecord) -> CheckedImage | str:
-    try:
-        pixels = pixels_of(record.image)
-    except Exception as error:  # decoders raise all kinds on damaged files, and one bad file must not end the job
-        return f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error)
+    pixels = pixels_or_cause(record.image)
+    if isinstance(pixels, str):
+        return pixels
     height, width = pixels.shape[:2]
     return CheckedImage(height, width, pixels.shape[2] if pixels.ndim == 3 else 1, array_digest(pixels))
+
+
+def pixels_or_cause(image: Path | np.ndarray) -> np.ndarray | str:
+    """Return the pixels of an image, or why it has none that can be used.
+
+    Args:
+        image: a file, or a row of an archive.
+    """
+    try:
+        return pixels_of(image)
+    except Exception as error:  # decoders raise all kinds on damaged files, and one bad file must not end the job
+        return f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error)
 
 
 def pixels_of(image: Path | np.ndarray) -> np.ndarray:

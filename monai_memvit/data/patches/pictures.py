@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from .checking import pixels_of
 __all__ = ["remove_stale_pictures", "write_pictures"]
 
 _CHUNK = 64
+_ASIDE = ".images-"
 
 
 def write_pictures(
@@ -23,16 +25,21 @@ def write_pictures(
 ) -> None:
     """Write those images that are arrays: first all aside, then each renamed into place.
 
+    What killed writers left aside is removed first.
+
     Args:
         images: pixels to write; files among them stay where they are.
-        names: path per image, relative to ``folder``.
+        names: path per image, relative to ``folder``; a name must not be that of an older picture with other pixels,
+            which an older datalist may still need.
         folder: the data set's folder.
         workers: threads; by default one per core, at most 8.
     """
+    for leftover in folder.glob(f"{_ASIDE}*"):
+        shutil.rmtree(leftover)
     jobs = [(image, name) for image, name in zip(images, names, strict=True) if isinstance(image, np.ndarray)]
     if not jobs:
         return
-    with tempfile.TemporaryDirectory(prefix=".images-", dir=folder) as aside:
+    with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder) as aside:
         staged = [Path(aside) / f"{number}.png" for number in range(len(jobs))]
         with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
             images_aside = [(image, path) for (image, _), path in zip(jobs, staged, strict=True)]

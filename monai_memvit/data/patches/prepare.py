@@ -63,7 +63,8 @@ def prepare_patches(
 
     Sources are class-folder trees (images stay in place and are named by absolute path), MedMNIST archives, and npz
     archives of named arrays (pictures are written as PNG with opaque names under ``out/images``). Broken images are
-    reported and left out. Preparing again into the same folder keeps ``identity.key`` and so all ids.
+    reported and left out. Preparing again into the same folder keeps ``identity.key`` and so all ids; the pictures of
+    the earlier preparation stay until its datalist is replaced. One process at a time prepares into a folder.
 
     Args:
         source: folder or npz file.
@@ -90,7 +91,7 @@ def prepare_patches(
     _check_before_writing(records, sections, patches.class_names, str(source))
 
     identity = IdentityKey.load_or_create(out)
-    items = [_item(record, identity) for record in records]
+    items = [_item(record, checked, identity) for record, checked in sound]
     by_section: dict[str, list[dict[str, Any]]] = {section: [] for section in SECTIONS}
     for item, section in zip(items, sections, strict=True):
         by_section[section].append(item)
@@ -151,9 +152,9 @@ def _check_before_writing(
     check_splits(by_section, origin)
 
 
-def _item(record: PatchRecord, identity: IdentityKey) -> dict[str, Any]:
+def _item(record: PatchRecord, checked: CheckedImage, identity: IdentityKey) -> dict[str, Any]:
     sample_id = identity.identify(record.sample_key)
-    name = f"{sample_id:016x}"
+    name = f"{sample_id:016x}-{checked.digest[:16]}"  # other pixels, another file: none is ever written over
     return {
         "image": str(record.image.resolve()) if isinstance(record.image, Path) else f"images/{name[:2]}/{name}.png",
         "label": record.label,

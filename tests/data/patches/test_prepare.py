@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_memvit.data import Datalist, load_case_index, load_fingerprint, load_section, prepare_patches
+from monai_memvit.data import Datalist, load_case_index, load_fingerprint, load_id_map, load_section, prepare_patches
 from monai_memvit.data.patches import ArrayNames, PatchOptions
 
 
@@ -57,7 +58,9 @@ def test_an_archive_becomes_pictures_with_opaque_names(tmp_path: Path) -> None:
     assert len(cases) == 48
     for number, case in cases.items():
         row = int(case.sample_key.split("/")[1])
-        assert case.image == tmp_path / "out" / "images" / f"{number:016x}"[:2] / f"{number:016x}.png"
+        name = f"{number:016x}"
+        assert case.image.parent == tmp_path / "out" / "images" / name[:2]
+        assert re.fullmatch(name + r"-[0-9a-f]{16}\.png", case.image.name)
         with Image.open(case.image) as file:
             assert np.array_equal(np.asarray(file), images[row])
         assert case.label == labels[row]
@@ -105,6 +108,16 @@ def test_preparing_another_set_replaces_pictures_and_keeps_ids(tmp_path: Path) -
     assert kept.items() <= ids.items()
     assert len(list((tmp_path / "out" / "images").rglob("*.png"))) == 36
     assert after.fingerprint != before.fingerprint
+
+
+def test_another_set_of_the_same_ids_is_another_table_of_ids(tmp_path: Path) -> None:
+    tables = []
+    for shade in (0, 1):
+        images = np.full((48, 6, 6, 3), shade, dtype=np.uint8)
+        report = prepare(archive(tmp_path / "set.npz", image=images), tmp_path / "out")
+        tables.append((set(load_case_index(report.datalist)), load_id_map(report.datalist)))
+    assert tables[0][0] == tables[1][0]
+    assert tables[0][1] != tables[1][1]
 
 
 def test_the_fingerprint_depends_on_content_only(tmp_path: Path) -> None:
@@ -184,6 +197,29 @@ def test_a_full_disk_leaves_no_datalist_and_no_pictures(tmp_path: Path, monkeypa
     with pytest.raises(OSError, match="No space"):
         prepare(archive(tmp_path / "set.npz"), tmp_path / "out", workers=1)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["identity.key"]
+
+
+def test_a_kill_before_the_datalist_leaves_the_earlier_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    prepare(archive(tmp_path / "set.npz"), out)
+    before = {path: path.read_bytes() for path in [out / "datalist.json", *(out / "images").rglob("*.png")]}
+    other = archive(tmp_path / "set.npz", image=np.zeros((48, 6, 6, 3), dtype=np.uint8))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Datalist, "save", interrupt)
+        prepare(other, out)
+    assert {path: path.read_bytes() for path in before} == before
+    (out / ".images-killed").mkdir()
+    (out / ".images-killed" / "0.png").write_bytes(b"")
+    report = prepare(other, out)
+    assert set((out / "images").rglob("*.png")) == {case.image for case in load_case_index(report.datalist).values()}
+    assert {path.name for path in out.iterdir()} == {"datalist.json", "identity.key", "images", "report.json"}
+
+
+def interrupt(*_: Any) -> None:
+    """End the process as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("name, message", [("absent", "does not exist"), ("a.txt", "neither a folder nor an .npz")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from monai_memvit.networks.layers import TokenMap, TokenMoments, collapse_attention, head_statistics
 
@@ -93,6 +94,15 @@ def test_channels_without_variance(x, parameters, out, dead):
     torch.testing.assert_close(found, expected.expand_as(found), atol=1e-10, rtol=1e-10)
     found.square().sum().backward()
     assert torch.isfinite(parameters["qkv"].grad).all()
+
+
+def test_variances_that_rounding_takes_below_zero(parameters, out):
+    direction = F.normalize(_draw(CHANNELS, seed=6), dim=0)
+    x = 1e4 * _draw(2, 50, 1, seed=7) * direction
+    qkv = parameters["qkv"] - torch.outer(parameters["qkv"] @ direction, direction)  # sees nothing of it
+    single = {name: t.float() for name, t in {**parameters, "qkv": qkv, "out": out}.items()}
+    token_map = collapse_attention(TokenMoments.from_tokens(x.float()), **single, num_heads=HEADS)
+    assert torch.isfinite(token_map(x.float())).all()
 
 
 def test_a_mean_that_float32_cannot_hold_is_not_rounded_away(x, parameters, out):

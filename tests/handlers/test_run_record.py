@@ -131,7 +131,7 @@ def test_a_run_that_is_ended_from_outside_is_marked_killed(uri, number, code):
     with subprocess.Popen([sys.executable, script, uri], env=environment, **pipes) as child:
         assert child.stdout.readline() == "training\n"
         child.send_signal(number)
-        assert child.wait() == code
+        assert child.wait(timeout=120) == code
     assert [run.info.status for run in _runs(uri)[1]] == ["KILLED"]
 
 

@@ -17,6 +17,7 @@ def wait(engine: Engine, batch: Any) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C, and so would we
     trainer = Engine(wait)
     RunRecorder("ended", tracking_uri=sys.argv[1], experiment_name="study", iteration_log=False).attach(trainer)
     trainer.run([0])

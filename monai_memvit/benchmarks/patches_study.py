@@ -6,17 +6,18 @@ import argparse
 import json
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..data import Datalist, load_section
+from ..data import load_section
 from ..memory import PrototypicalAttentionLearning, memory_layers, memory_off
-from ..metrics import classification_summary
+from .colour_baseline import colour_baseline, colour_by_folds
 
-__all__ = ["add_arguments", "colour_baseline", "paired_table", "run_benchmark"]
+__all__ = ["add_arguments", "paired_table", "run_benchmark", "why_table"]
 
 _ARMS: dict[str, dict[str, Any]] = {"plain": {"memory_layers": []}, "movit": {"memory_layers": [-1]}}
 _KEPT_HANDLERS = ("MemoryUpdateHandler", "LrScheduleHandler")
@@ -69,7 +70,9 @@ def run_benchmark(args: argparse.Namespace) -> int:
         done.append(row)
     if not args.report_only:
         print("colour statistics, logistic regression:", json.dumps(colour_baseline(args.data, args.section)))
+        print("the same, five folds of all patients:", json.dumps(colour_by_folds(args.data)))
     print(paired_table(done))
+    print(why_table(done))
     return 0
 
 
@@ -121,7 +124,8 @@ def _parse(bundle: Path, section: str, settings: dict[str, Any]) -> Any:
     parser["validate"]["dataset"] |= {"progress": False}
     parser["validate"]["dataset"]["data"]["section"] = section
     report = "monai_memvit.handlers.ClassificationReport"
-    parser["validate"]["handlers"] = [{"_target_": report, "class_names": "@class_names", "prefix": ""}]
+    statistics = [h for h in parser["validate"]["handlers"] if "MemoryStatisticsHandler" in str(h)]
+    parser["validate"]["handlers"] = [{"_target_": report, "class_names": "@class_names", "prefix": ""}, *statistics]
     return parser
 
 
@@ -133,45 +137,33 @@ def _other_readings(network: torch.nn.Module, parser: Any) -> dict[str, dict[str
     with memory_off(network):
         without = _test(parser)
     layer = memory_layers(network)[-1]
+    with _same_for_all(layer, parser):
+        blind = _test(parser)
     classes = len(parser.get_parsed_content("class_names"))
     layer.bank = layer.bank.distil(PrototypicalAttentionLearning(num_prototypes=32 * classes))
     gates = {f"gate{head}": gate for head, gate in enumerate(layer.gate.tolist())}
-    return {"_memory_off": without, "_prototypes": _test(parser), "_final": gates}
+    return {"_memory_off": without, "_same_for_all": blind, "_prototypes": _test(parser), "_final": gates}
+
+
+@contextmanager
+def _same_for_all(layer: torch.nn.Module, parser: Any) -> Iterator[None]:
+    """Every case's class token receives from this attention what the mean case receives: does its answer matter?"""
+    received: list[torch.Tensor] = []
+    with layer.register_forward_hook(lambda _, __, out: received.append(out[:, 0].detach())):
+        _test(parser)
+    mean = torch.cat(received).mean(0)
+
+    def replace(_: torch.nn.Module, __: Any, out: torch.Tensor) -> torch.Tensor:
+        return torch.cat([mean.expand(len(out), 1, -1), out[:, 1:]], dim=1)
+
+    with layer.register_forward_hook(replace):
+        yield
 
 
 def _test(parser: Any) -> dict[str, float]:
     evaluator = parser.get_parsed_content("validate::evaluator")
     evaluator.run()
     return dict(evaluator.state.metrics)
-
-
-def colour_baseline(data: Path, tested: str = "test") -> dict[str, float]:
-    """Logistic regression on colour statistics of the whole training section: what any network has to beat.
-
-    Args:
-        data: prepared folder.
-        tested: the section to test on.
-
-    Returns:
-        :func:`classification_summary` on it.
-    """
-    from PIL import Image
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    def features(section: str) -> tuple[np.ndarray, np.ndarray]:
-        items = load_section(data / "datalist.json", section)
-        pixels = (np.asarray(Image.open(item["image"]), dtype=float).reshape(-1, 3) for item in items)
-        rows = [np.concatenate([p.mean(0), p.std(0), *np.quantile(p, [0.1, 0.5, 0.9], axis=0)]) for p in pixels]
-        return np.stack(rows), np.array([item["label"] for item in items])
-
-    train, test = features("training"), features(tested)
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(*train)
-    classes = len(Datalist.load(data / "datalist.json").class_names)
-    probabilities = torch.zeros(len(test[1]), classes)
-    probabilities[:, model.classes_] = torch.from_numpy(model.predict_proba(test[0])).float()
-    return classification_summary(probabilities, torch.from_numpy(test[1]))
 
 
 def paired_table(rows: list[dict[str, Any]]) -> str:
@@ -207,6 +199,33 @@ def _line(plain: list[dict[str, Any]], movit: list[dict[str, Any]], metric: str)
     cells = [f"{plain[0]['cases']} ({len(plain)})", metric.replace("_", " "), _spread(base), _spread(ours)]
     cells += [f"{_signed(ours - base)} {_interval(ours - base)}", _signed(ours - off), _signed(distilled - base)]
     return "| " + " | ".join(cells) + " |"
+
+
+def why_table(rows: list[dict[str, Any]]) -> str:
+    """Markdown table: what the memory finds, and what the class token's attention in the memory's block is worth.
+
+    Args:
+        rows: results of finished runs.
+
+    Returns:
+        the table, one line per number of training cases, over the runs with a memory that were asked why.
+    """
+    asked = [row for row in rows if "auc_same_for_all" in row]
+    lines = ["| training cases (seeds) | own class among the retrieved: chance | by q·k | by key cosine |"]
+    lines[0] += " effective facts of 32, q·k | AUC: class token's last attention replaced by its mean − whole |"
+    lines.append("|---|---|---|---|---|---|")
+    for fraction in sorted({row["fraction"] for row in asked}):
+        runs = [row for row in asked if row["fraction"] == fraction]
+        names = ["memory_purity_chance", "memory_purity_logit", "memory_purity_cosine"]
+        cells = [f"{runs[0]['cases']} ({len(runs)})", *(_spread(100 * _values(runs, name)) for name in names)]
+        cells.append(_spread(_values(runs, "memory_effective_facts_logit")))
+        cells.append(_signed(100 * (_values(runs, "auc_same_for_all") - _values(runs, "auc"))))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _values(runs: list[dict[str, Any]], name: str) -> np.ndarray:
+    return np.array([run[name] for run in runs])
 
 
 def _spread(values: np.ndarray) -> str:

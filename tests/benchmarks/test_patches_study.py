@@ -11,7 +11,8 @@ import pytest
 from scipy import stats
 
 from monai_memvit.__main__ import main
-from monai_memvit.benchmarks.patches_study import add_arguments, colour_baseline, paired_table, run_benchmark
+from monai_memvit.benchmarks.colour_baseline import colour_baseline, colour_by_folds
+from monai_memvit.benchmarks.patches_study import add_arguments, paired_table, run_benchmark, why_table
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +50,19 @@ def test_a_run_without_its_pair_is_left_out():
 
 
 def test_the_baseline_sees_colours_only(cohort):
-    summary = colour_baseline(cohort, "test")
-    assert 0.25 < summary["accuracy"] <= 1 and summary["auc"] > 0.5
+    summary, folds = colour_baseline(cohort, "test"), colour_by_folds(cohort, folds=3)
+    assert 0.25 < summary["accuracy"] <= 1 and summary["auc"] > 0.5 and folds["auc"] > 0.5
+    by_class = [value for name, value in folds.items() if name.startswith("auc_")]
+    assert np.mean(by_class) == pytest.approx(folds["auc"], abs=1e-6)
+
+
+def test_the_reason_is_told_of_the_runs_that_were_asked():
+    asked = {"fraction": 0.1, "cases": 50, "memory_purity_chance": 0.25, "memory_effective_facts_logit": 30.0}
+    asked |= {"memory_purity_logit": 0.5, "memory_purity_cosine": 0.7, "auc": 0.8, "auc_same_for_all": 0.75}
+    line = why_table([*_rows(2), asked, asked | {"auc": 0.82}]).splitlines()
+    assert (
+        len(line) == 3 and "50 (2)" in line[2] and "| 50.0 ± 0.0 | 70.0 ± 0.0 | 30.0 ± 0.0 | -6.00 ± 1.41 |" in line[2]
+    )
 
 
 @pytest.mark.slow
@@ -64,6 +76,12 @@ def test_finished_runs_are_not_repeated_and_arms_share_everything(cohort, tmp_pa
     rows = [json.loads(line) for line in (tmp_path / "study.jsonl").read_text().splitlines()]
     assert (tmp_path / "study.jsonl").read_text().startswith(first)
     assert [(r["seed"], r["arm"]) for r in rows] == [(0, "plain"), (0, "movit"), (1, "plain"), (1, "movit")]
+    assert 0 < rows[1]["memory_purity_cosine"] < 1 and rows[1]["auc_same_for_all"] != rows[1]["auc"]
     assert len({r["cases"] for r in rows}) == 1 and {r["epochs"] for r in rows} == {12}
-    assert "gate0_final" in rows[1] and "auc_memory_off" in rows[1] and "gate0_final" not in rows[0]
+    assert (
+        "gate0_final" in rows[1]
+        and "auc_memory_off" in rows[1]
+        and "memory_purity_cosine" in rows[1]
+        and "gate0_final" not in rows[0]
+    )
     assert "MoViT − plain" in capsys.readouterr().out

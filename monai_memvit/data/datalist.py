@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .atomic import atomic_write_json
-from .datalist_checks import check_header, check_ids, check_items, check_labels, check_splits
+from .datalist_checks import check_channels, check_header, check_ids, check_items, check_labels, check_splits
 from .identity import IDENTITY_FILE, IdentityKey, id_map
 from .subsets import nested_subset
 
@@ -23,6 +23,7 @@ __all__ = [
     "Case",
     "Datalist",
     "load_case_index",
+    "load_channel_names",
     "load_class_names",
     "load_fingerprint",
     "load_id_map",
@@ -32,6 +33,7 @@ __all__ = [
 
 DATALIST_FORMAT = "monai_memvit-datalist/1"
 SECTIONS = ("training", "validation", "test")
+_TOLD = ("label", "sample_id", "group_id", "slice", "channel_mask")
 
 
 class Case(NamedTuple):
@@ -42,6 +44,7 @@ class Case(NamedTuple):
     label: int
     image: Path
     section: str
+    slice: int | None = None
 
 
 @dataclass
@@ -57,7 +60,10 @@ class Datalist:
         fingerprint: digest of the content (see :func:`monai_memvit.data.content_fingerprint`).
         id_map: digest of all sample ids (see :func:`monai_memvit.data.id_map`).
         sections: items of ``training``, ``validation`` and ``test``; an item holds ``image`` (absolute, or relative to
-            the datalist's folder), ``label``, ``sample_key``, ``group_key``, ``sample_id`` and ``group_id``.
+            the datalist's folder), ``label``, ``sample_key``, ``group_key``, ``sample_id`` and ``group_id``. Where one
+            file holds the slices of a case, ``slice`` is the number of the item's; where channels may be absent,
+            ``channel_mask`` says for each whether it is there.
+        channel_names: of every image, such as the sequences of an MRI study; empty where they have none.
     """
 
     name: str
@@ -66,6 +72,7 @@ class Datalist:
     fingerprint: str
     id_map: int
     sections: dict[str, list[dict[str, Any]]] = field(repr=False)
+    channel_names: list[str] = field(default_factory=list)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Datalist:
@@ -84,6 +91,7 @@ class Datalist:
             fingerprint=content["fingerprint"],
             id_map=content["id_map"],
             sections={section: content[section] for section in SECTIONS},
+            channel_names=content.get("channel_names", []),
         )
         identity = IdentityKey.load(path.parent) if (path.parent / IDENTITY_FILE).exists() else None
         datalist.validate(identity, origin=str(path))
@@ -112,6 +120,7 @@ class Datalist:
         """
         check_header(self._content(), DATALIST_FORMAT, SECTIONS, origin)
         check_items(self.sections, origin)
+        check_channels(self.sections, self.num_channels, self.channel_names, origin)
         check_labels(self.sections, self.class_names, origin)
         check_splits(self.sections, origin)
         check_ids(self.sections, self.id_map, identity, origin)
@@ -119,7 +128,8 @@ class Datalist:
     def _content(self) -> dict[str, Any]:
         header = {"format": DATALIST_FORMAT, "name": self.name, "class_names": self.class_names}
         digests = {"num_channels": self.num_channels, "fingerprint": self.fingerprint, "id_map": self.id_map}
-        return header | digests | self.sections
+        channels = {"channel_names": self.channel_names} if self.channel_names else {}
+        return header | digests | channels | self.sections
 
 
 def _read_json(path: Path) -> Any:
@@ -165,7 +175,8 @@ def load_section(
         seed: which nested family of shares.
 
     Returns:
-        Dictionaries of ``image`` (absolute path), ``label``, ``sample_id`` and ``group_id``.
+        Dictionaries of ``image`` (absolute path), ``label``, ``sample_id`` and ``group_id``, and of ``slice`` and
+        ``channel_mask`` where the datalist has them.
 
     Raises:
         ValueError: where the file is invalid, the section unknown or empty, or the fraction outside (0, 1].
@@ -177,15 +188,12 @@ def load_section(
         raise ValueError(f"{path}: section {section!r} is empty: evaluate another, or prepare data that have one")
     folder = Path(path).resolve().parent
     chosen = nested_subset(np.array([item["label"] for item in items]), fraction, seed)
-    return [
-        {
-            "image": str(folder / items[i]["image"]),
-            "label": items[i]["label"],
-            "sample_id": items[i]["sample_id"],
-            "group_id": items[i]["group_id"],
-        }
-        for i in chosen
-    ]
+    return [_without_keys(items[i], folder) for i in chosen]
+
+
+def _without_keys(item: dict[str, Any], folder: Path) -> dict[str, Any]:
+    told = {name: item[name] for name in _TOLD if name in item}
+    return {"image": str(folder / item["image"])} | told
 
 
 def load_class_names(path: str | os.PathLike[str]) -> list[str]:
@@ -216,6 +224,15 @@ def load_num_channels(path: str | os.PathLike[str]) -> int:
     return _read_once(path).num_channels
 
 
+def load_channel_names(path: str | os.PathLike[str]) -> list[str]:
+    """Return the names of the channels of a datalist's images, in their order.
+
+    Args:
+        path: the ``datalist.json``.
+    """
+    return list(_read_once(path).channel_names)
+
+
 def load_fingerprint(path: str | os.PathLike[str]) -> str:
     """Return the fingerprint of a datalist's content.
 
@@ -233,7 +250,14 @@ def load_case_index(path: str | os.PathLike[str]) -> Mapping[int, Case]:
     """
     folder = Path(path).resolve().parent
     return {
-        item["sample_id"]: Case(item["sample_key"], item["group_key"], item["label"], folder / item["image"], section)
+        item["sample_id"]: Case(
+            item["sample_key"],
+            item["group_key"],
+            item["label"],
+            folder / item["image"],
+            section,
+            item.get("slice"),
+        )
         for section, items in _read_once(path).sections.items()
         for item in items
     }

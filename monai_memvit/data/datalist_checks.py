@@ -7,7 +7,7 @@ from typing import Any
 
 from .identity import IdentityKey, id_map
 
-__all__ = ["check_header", "check_ids", "check_items", "check_labels", "check_splits"]
+__all__ = ["check_channels", "check_header", "check_ids", "check_items", "check_labels", "check_splits"]
 
 Item = dict[str, Any]
 Sections = Mapping[str, list[Item]]
@@ -77,6 +77,33 @@ def check_items(sections: Sections, origin: str) -> None:
                 raise ValueError(
                     f"{origin}: {section}[{position}] has {name} = {item[name]!r:.80}, not a {kind.__name__}: {_AGAIN}"
                 )
+
+
+def check_channels(sections: Sections, num_channels: int, channel_names: Any, origin: str) -> None:
+    """Check names of channels, numbers of slices and masks of channels, where items have them.
+
+    Args:
+        sections: items by section.
+        num_channels: channels of every image.
+        channel_names: their names; empty where they have none.
+        origin: name of the file in error messages.
+    """
+    if not isinstance(channel_names, list) or not all(isinstance(name, str) for name in channel_names):
+        raise ValueError(f"{origin}: channel_names is {channel_names!r:.80}, not a list of names: {_AGAIN}")
+    if channel_names and (len(channel_names) != num_channels or len(set(channel_names)) != num_channels):
+        raise ValueError(f"{origin}: {channel_names} are not {num_channels} distinct names of channels: {_AGAIN}")
+    for section, position, item in _walk(sections):
+        where = f"{origin}: {section}[{position}]"
+        number, mask = item.get("slice", 0), item.get("channel_mask", [True] * num_channels)
+        if not _is(number, int) or number < 0:
+            raise ValueError(f"{where} has slice = {number!r:.80}, not a slice's number: {_AGAIN}")
+        if not isinstance(mask, list) or not all(isinstance(present, bool) for present in mask):
+            raise ValueError(f"{where} has channel_mask = {mask!r:.80}, not a list of true and false: {_AGAIN}")
+        if len(mask) != num_channels or not any(mask):
+            raise ValueError(
+                f"{where} has channel_mask = {mask}, but images have {num_channels} channels, one of which must be "
+                f"there: {_AGAIN}"
+            )
 
 
 def check_labels(sections: Sections, class_names: Sequence[str], origin: str) -> None:

@@ -17,6 +17,7 @@ from monai_memvit.data import (
     IdentityKey,
     id_map,
     load_case_index,
+    load_channel_names,
     load_class_names,
     load_fingerprint,
     load_id_map,
@@ -72,6 +73,19 @@ def test_a_section_holds_no_key_of_a_patient(path: Path) -> None:
     assert {tuple(item) for item in items} == {("image", "label", "sample_id", "group_id")}
     assert [item["image"] for item in items] == [str(path.parent / "images" / f"{n}.png") for n in range(12)]
     assert "secret" not in repr(Datalist.load(path))
+
+
+def test_slices_and_channels_are_handed_on(tmp_path: Path) -> None:
+    datalist = make(tmp_path)
+    datalist.channel_names = ["t1", "t2", "flair"]
+    datalist.sections["test"][1] |= {"slice": 7, "channel_mask": [True, False, True]}
+    datalist.save(tmp_path / "datalist.json")
+    assert Datalist.load(tmp_path / "datalist.json") == datalist
+    assert load_channel_names(tmp_path / "datalist.json") == ["t1", "t2", "flair"]
+    first, second = load_section(tmp_path / "datalist.json", "test")[:2]
+    assert "slice" not in first and (second["slice"], second["channel_mask"]) == (7, [True, False, True])
+    index = load_case_index(tmp_path / "datalist.json")
+    assert index[second["sample_id"]].slice == 7 and index[first["sample_id"]].slice is None
 
 
 def test_a_fraction_of_a_section_is_the_nested_subset(path: Path) -> None:
@@ -194,6 +208,12 @@ BAD: dict[str, tuple[Change, str]] = {
         r"group_id 5 was not made with the identity\.key",
     ),
     "id too large": (put("training", 1, sample_id=2**63), "outside 0"),
+    "slice": (put("test", 1, slice=-1), r"test\[1\] has slice = -1"),
+    "mask of numbers": (put("test", 1, channel_mask=[1, 1, 1]), "not a list of true and false"),
+    "mask of two": (put("test", 1, channel_mask=[True, True]), "but images have 3 channels"),
+    "no channel": (put("test", 1, channel_mask=[False] * 3), "one of which must be there"),
+    "two names": (lambda c: c.update(channel_names=["t1", "t2"]), "are not 3 distinct names"),
+    "same names": (lambda c: c.update(channel_names=["t1", "t2", "t2"]), "are not 3 distinct names"),
     "id map": (lambda c: c.update(id_map=1), "id_map is 1, but its sample ids give"),
 }
 

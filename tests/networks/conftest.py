@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from monai_memvit.benchmarks import peak_memory
 from monai_memvit.memory import memory_layers
 
 
@@ -30,20 +31,7 @@ def fill() -> Callable[..., torch.nn.Module]:
 def saved_bytes() -> Callable[..., int]:
     """``saved_bytes(forward, module)``: what a forward pass keeps for its backward pass, parameters left out."""
 
-    def count(forward: Callable[[], torch.Tensor], module: torch.nn.Module) -> int:
-        known = {p.untyped_storage().data_ptr() for p in module.parameters()}
-        kept: dict[int, torch.Tensor] = {}
-
-        def pack(tensor: torch.Tensor) -> torch.Tensor:
-            kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            out = forward()
-        del out
-        return sum(t.untyped_storage().nbytes() for place, t in kept.items() if place not in known)
-
-    return count
+    return lambda forward, module: peak_memory.saved_bytes(forward, list(module.parameters()))
 
 
 @pytest.fixture

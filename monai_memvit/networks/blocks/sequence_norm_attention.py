@@ -78,7 +78,9 @@ class SequenceNormAttention(SelfAttention):
         Returns:
             ``(B, T, D)``; zero at padding.
         """
-        return super().forward(x, mask)
+        tokens = x.to(self.qkv.weight.dtype)
+        received = super().forward(tokens, mask)
+        return received if tokens is x else received.to(x.dtype)
 
     def gram_form(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """The same from the moments of the tokens, without a query, key or value; differentiable once.

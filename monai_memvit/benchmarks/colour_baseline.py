@@ -41,7 +41,8 @@ def colour_by_folds(data: Path, folds: int = 5) -> dict[str, float]:
     """
     from sklearn.model_selection import GroupKFold, cross_val_predict
 
-    colours, labels, groups = _colours(data, list(Datalist.load(data / "datalist.json").sections))
+    sections = Datalist.load(data / "datalist.json").sections
+    colours, labels, groups = _colours(data, [name for name, items in sections.items() if items])
     split = GroupKFold(folds)
     found = cross_val_predict(_classifier(), colours, labels, groups=groups, cv=split, method="predict_proba")
     return _summary(data, np.unique(labels), found, labels)

@@ -11,6 +11,7 @@ __all__ = ["register"]
 _BENCHMARKS = {
     "attention": ("attention", "what attention costs as images grow, against its peers"),
     "memory": ("memory", "what the memory costs: training step, inference and bytes"),
+    "mri-study": ("mri_study", "MoViT against the same network without memory on MRI slices, sequences missing"),
     "patches-study": ("patches_study", "MoViT against the same network without memory, paired, on prepared patches"),
 }
 

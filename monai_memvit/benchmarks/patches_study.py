@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ import torch
 from ..data import load_section
 from ..memory import PrototypicalAttentionLearning, memory_layers, memory_off
 from .colour_baseline import colour_baseline, colour_by_folds
+from .study_runs import each_run, finished_runs, interval_of, signed, spread, tested_figures, training_job
 
 __all__ = ["add_arguments", "paired_table", "run_benchmark", "why_table"]
 
 _ARMS: dict[str, dict[str, Any]] = {"plain": {"memory_layers": []}, "movit": {"memory_layers": [-1]}}
-_KEPT_HANDLERS = ("MemoryUpdateHandler", "LrScheduleHandler")
 _METRICS = ("balanced_accuracy", "accuracy", "auc")
 
 
@@ -58,91 +59,63 @@ def run_benchmark(args: argparse.Namespace) -> int:
         exit code 0.
     """
     torch.set_num_threads(args.threads)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    done = _finished(args.out)
-    for seed, fraction, arm in [] if args.report_only else _plan(args):
-        if (seed, fraction, arm) in {(r["seed"], r["fraction"], r["arm"]) for r in done}:
-            continue
-        row = {"seed": seed, "fraction": fraction, "arm": arm} | _train_and_test(args, seed, fraction, _ARMS[arm])
-        with args.out.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
-        done.append(row)
     if not args.report_only:
+        for row in each_run(args.out, _plan(args), partial(_train_and_test, args)):
+            print(json.dumps(row), flush=True)
         print("colour statistics, logistic regression:", json.dumps(colour_baseline(args.data, args.section)))
         print("the same, five folds of all patients:", json.dumps(colour_by_folds(args.data)))
+    done = finished_runs(args.out)
     print(paired_table(done))
     print(why_table(done))
     return 0
 
 
-def _plan(args: argparse.Namespace) -> Iterator[tuple[int, float, str]]:
+def _plan(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Seed by seed, so that an early stop leaves whole pairs at every fraction."""
     for seed in args.seeds:
         for fraction in args.fractions:
             for arm in _ARMS:
-                yield seed, fraction, arm
+                yield {"seed": seed, "fraction": fraction, "arm": arm}
 
 
-def _finished(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def _train_and_test(args: argparse.Namespace, seed: int, fraction: float, arm: dict[str, Any]) -> dict[str, Any]:
-    cases = len(load_section(args.data / "datalist.json", "training", fraction, seed))
+def _train_and_test(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, Any]:
+    cases = len(load_section(args.data / "datalist.json", "training", run["fraction"], run["seed"]))
     epochs = min(100, max(12, math.ceil(args.images / cases)))
     settings = {
         "dataset_dir": str(args.data),
         "bundle_root": str(args.bundle),
-        "seed": seed,
-        "training_fraction": fraction,
+        "seed": run["seed"],
+        "training_fraction": run["fraction"],
+        "max_epochs": epochs,
     }
-    settings |= {"max_epochs": epochs} | arm | {k: json.loads(v) for k, v in (o.split("=", 1) for o in args.override)}
-    parser = _parse(args.bundle, args.section, settings)
+    settings |= _ARMS[run["arm"]] | {k: json.loads(v) for k, v in (o.split("=", 1) for o in args.override)}
+    parser = _job(args, settings)
     parser.get_parsed_content("train::trainer").run()
     network = parser.get_parsed_content("network")
-    found = {"": _test(parser)}
-    if arm["memory_layers"]:
+    found = {"": tested_figures(parser)}
+    if settings["memory_layers"]:
         found |= _other_readings(network, parser)
     metrics = {f"{name}{reading}": value for reading, summary in found.items() for name, value in summary.items()}
     return {"cases": cases, "epochs": epochs} | metrics
 
 
-def _parse(bundle: Path, section: str, settings: dict[str, Any]) -> Any:
-    """The bundle's own training job without tracking, checkpoints and validation: the last weights are tested."""
-    from monai.bundle import ConfigParser
-    from monai.data import set_track_meta
-    from monai.utils import set_determinism
-
-    set_determinism(seed=settings["seed"])
-    set_track_meta(False)
-    parser = ConfigParser()
-    parser.read_config(str(bundle / "configs" / "train.yaml"))
-    parser.update(settings)
-    parser["train"]["handlers"] = [h for h in parser["train"]["handlers"] if _is_kept(h)]
-    parser["train"]["dataset"]["progress"] = False
-    parser["validate"]["dataset"] |= {"progress": False}
-    parser["validate"]["dataset"]["data"]["section"] = section
-    report = "monai_memvit.handlers.ClassificationReport"
-    statistics = [h for h in parser["validate"]["handlers"] if "MemoryStatisticsHandler" in str(h)]
-    parser["validate"]["handlers"] = [{"_target_": report, "class_names": "@class_names", "prefix": ""}, *statistics]
-    return parser
-
-
-def _is_kept(handler: dict[str, Any]) -> bool:
-    return handler["_target_"].rsplit(".", 1)[-1] in _KEPT_HANDLERS
+def _job(args: argparse.Namespace, settings: dict[str, Any]) -> Any:
+    report = {"_target_": "monai_memvit.handlers.ClassificationReport", "class_names": "@class_names", "prefix": ""}
+    statistics = {"_target_": "monai_memvit.handlers.MemoryStatisticsHandler", "network": "@network"}
+    statistics |= {"_disabled_": "$not @memory_layers", "cases": "@cases", "k": "@num_neighbors"}
+    return training_job(args.bundle, args.section, settings, [report, statistics])
 
 
 def _other_readings(network: torch.nn.Module, parser: Any) -> dict[str, dict[str, float]]:
     with memory_off(network):
-        without = _test(parser)
+        without = tested_figures(parser)
     layer = memory_layers(network)[-1]
     with _same_for_all(layer, parser):
-        blind = _test(parser)
+        blind = tested_figures(parser)
     classes = len(parser.get_parsed_content("class_names"))
     layer.bank = layer.bank.distil(PrototypicalAttentionLearning(num_prototypes=32 * classes))
     gates = {f"gate{head}": gate for head, gate in enumerate(layer.gate.tolist())}
-    return {"_memory_off": without, "_same_for_all": blind, "_prototypes": _test(parser), "_final": gates}
+    return {"_memory_off": without, "_same_for_all": blind, "_prototypes": tested_figures(parser), "_final": gates}
 
 
 @contextmanager
@@ -150,7 +123,7 @@ def _same_for_all(layer: torch.nn.Module, parser: Any) -> Iterator[None]:
     """Every case's class token receives from this attention what the mean case receives: does its answer matter?"""
     received: list[torch.Tensor] = []
     with layer.register_forward_hook(lambda _, __, out: received.append(out[:, 0].detach())):
-        _test(parser)
+        tested_figures(parser)
     mean = torch.cat(received).mean(0)
 
     def replace(_: torch.nn.Module, __: Any, out: torch.Tensor) -> torch.Tensor:
@@ -158,12 +131,6 @@ def _same_for_all(layer: torch.nn.Module, parser: Any) -> Iterator[None]:
 
     with layer.register_forward_hook(replace):
         yield
-
-
-def _test(parser: Any) -> dict[str, float]:
-    evaluator = parser.get_parsed_content("validate::evaluator")
-    evaluator.run()
-    return dict(evaluator.state.metrics)
 
 
 def paired_table(rows: list[dict[str, Any]]) -> str:
@@ -196,8 +163,8 @@ def _line(plain: list[dict[str, Any]], movit: list[dict[str, Any]], metric: str)
         column(movit, "_memory_off"),
         column(movit, "_prototypes"),
     )
-    cells = [f"{plain[0]['cases']} ({len(plain)})", metric.replace("_", " "), _spread(base), _spread(ours)]
-    cells += [f"{_signed(ours - base)} {_interval(ours - base)}", _signed(ours - off), _signed(distilled - base)]
+    cells = [f"{plain[0]['cases']} ({len(plain)})", metric.replace("_", " "), spread(base), spread(ours)]
+    cells += [f"{signed(ours - base)} {interval_of(ours - base)}", signed(ours - off), signed(distilled - base)]
     return "| " + " | ".join(cells) + " |"
 
 
@@ -217,29 +184,12 @@ def why_table(rows: list[dict[str, Any]]) -> str:
     for fraction in sorted({row["fraction"] for row in asked}):
         runs = [row for row in asked if row["fraction"] == fraction]
         names = ["memory_purity_chance", "memory_purity_logit", "memory_purity_cosine"]
-        cells = [f"{runs[0]['cases']} ({len(runs)})", *(_spread(100 * _values(runs, name)) for name in names)]
-        cells.append(_spread(_values(runs, "memory_effective_facts_logit")))
-        cells.append(_signed(100 * (_values(runs, "auc_same_for_all") - _values(runs, "auc"))))
+        cells = [f"{runs[0]['cases']} ({len(runs)})", *(spread(100 * _values(runs, name)) for name in names)]
+        cells.append(spread(_values(runs, "memory_effective_facts_logit")))
+        cells.append(signed(100 * (_values(runs, "auc_same_for_all") - _values(runs, "auc"))))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def _values(runs: list[dict[str, Any]], name: str) -> np.ndarray:
     return np.array([run[name] for run in runs])
-
-
-def _spread(values: np.ndarray) -> str:
-    return f"{values.mean():.1f} ± {values.std(ddof=1) if len(values) > 1 else math.nan:.1f}"
-
-
-def _signed(values: np.ndarray) -> str:
-    return f"{values.mean():+.2f} ± {values.std(ddof=1) if len(values) > 1 else math.nan:.2f}"
-
-
-def _interval(values: np.ndarray) -> str:
-    from scipy.stats import t
-
-    if len(values) < 2:
-        return ""
-    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-    return f"[{values.mean() - half:+.2f}, {values.mean() + half:+.2f}]"

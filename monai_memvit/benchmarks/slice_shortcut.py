@@ -34,7 +34,9 @@ def shortcut_baseline(data: Path, tested: str = "test") -> dict[str, float]:
     from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
     path = data / "datalist.json"
-    model = make_pipeline(StandardScaler(), PolynomialFeatures(2, include_bias=False), LogisticRegression(max_iter=2000))
+    model = make_pipeline(
+        StandardScaler(), PolynomialFeatures(2, include_bias=False), LogisticRegression(max_iter=2000)
+    )
     model.fit(*_cues(path, "training"))
     cues, labels = _cues(path, tested)
     probabilities = torch.zeros(len(labels), len(Datalist.load(path).class_names))

@@ -1,0 +1,139 @@
+"""What the studies share: a bundle's own training job without tracking, and a file of the runs that are finished."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["each_run", "finished_runs", "interval_of", "signed", "spread", "tested_figures", "training_job"]
+
+_KEPT_HANDLERS = ("MemoryUpdateHandler", "LrScheduleHandler")
+
+
+def each_run(
+    out: Path, plan: Iterable[dict[str, Any]], work: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Do the runs that are not finished; a run that is stopped halfway is done again.
+
+    Args:
+        out: JSON lines, one per run; grows with every run.
+        plan: what tells each run from the others, such as seed and arm.
+        work: gives the figures of a run.
+
+    Yields:
+        every new row: the run and its figures.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    done = finished_runs(out)
+    for run in plan:
+        if any(run.items() <= row.items() for row in done):
+            continue
+        row = run | work(run)
+        with out.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        yield row
+
+
+def finished_runs(path: Path) -> list[dict[str, Any]]:
+    """The rows of a study.
+
+    Args:
+        path: JSON lines; may be absent.
+
+    Returns:
+        one dictionary per run.
+    """
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def training_job(bundle: Path, section: str, settings: dict[str, Any], reports: list[dict[str, Any]]) -> Any:
+    """A bundle's training job without tracking, checkpoints and validation: the last weights are tested.
+
+    Args:
+        bundle: its folder.
+        section: of the datalist, to test on.
+        settings: overrides of ``train.yaml``; ``seed`` among them.
+        reports: handlers of the test.
+
+    Returns:
+        MONAI's ``ConfigParser``: ``train::trainer``, ``validate::evaluator`` and ``network`` are in it.
+    """
+    from monai.bundle import ConfigParser
+    from monai.data import set_track_meta
+    from monai.utils import set_determinism
+
+    set_determinism(seed=settings["seed"])
+    set_track_meta(False)
+    parser = ConfigParser()
+    parser.read_config(str(bundle / "configs" / "train.yaml"))
+    parser.update(settings)
+    parser["train"]["handlers"] = [h for h in parser["train"]["handlers"] if _is_kept(h)]
+    parser["train"]["dataset"]["progress"] = False
+    parser["validate"]["dataset"] |= {"progress": False}
+    parser["validate"]["dataset"]["data"]["section"] = section
+    parser["validate"]["handlers"] = reports
+    return parser
+
+
+def _is_kept(handler: dict[str, Any]) -> bool:
+    return handler["_target_"].rsplit(".", 1)[-1] in _KEPT_HANDLERS
+
+
+def tested_figures(parser: Any) -> dict[str, float]:
+    """Run the test of a job as its network now stands.
+
+    Args:
+        parser: see :func:`training_job`.
+
+    Returns:
+        the metrics that its reports leave.
+    """
+    evaluator = parser.get_parsed_content("validate::evaluator")
+    evaluator.run()
+    return dict(evaluator.state.metrics)
+
+
+def spread(values: np.ndarray) -> str:
+    """Mean ± standard deviation.
+
+    Args:
+        values: one per run.
+
+    Returns:
+        with one digit.
+    """
+    return f"{values.mean():.1f} ± {values.std(ddof=1) if len(values) > 1 else math.nan:.1f}"
+
+
+def signed(values: np.ndarray) -> str:
+    """Mean ± standard deviation of differences.
+
+    Args:
+        values: one per pair of runs.
+
+    Returns:
+        with a sign and two digits.
+    """
+    return f"{values.mean():+.2f} ± {values.std(ddof=1) if len(values) > 1 else math.nan:.2f}"
+
+
+def interval_of(values: np.ndarray) -> str:
+    """95 % interval of a mean difference, by Student's t.
+
+    Args:
+        values: one per pair of runs.
+
+    Returns:
+        in brackets; nothing for less than two pairs.
+    """
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return ""
+    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+    return f"[{values.mean() - half:+.2f}, {values.mean() + half:+.2f}]"

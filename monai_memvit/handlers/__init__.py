@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .channel_limit import only_channels
+from .channel_subsets import ChannelSubsetReport
 from .checkpoints import BestModelSaver, ResumeCheckpoint
 from .classification_report import ClassificationReport
 from .memory_distill import MemoryDistillHandler
@@ -14,6 +16,7 @@ from .run_record import RunRecorder, unique_run_name
 
 __all__ = [
     "BestModelSaver",
+    "ChannelSubsetReport",
     "ClassificationReport",
     "MemoryDistillHandler",
     "MemoryEffectHandler",
@@ -23,5 +26,6 @@ __all__ = [
     "ResumeCheckpoint",
     "RetrievalSaver",
     "RunRecorder",
+    "only_channels",
     "unique_run_name",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
@@ -12,7 +13,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from ..data import atomic_write
-from ..metrics import classification_summary, one_against_rest_auc
+from ..metrics import bootstrap_intervals, classification_summary, one_against_rest_auc
 from .pictures import confusion_picture
 
 __all__ = ["ClassificationReport"]
@@ -29,6 +30,10 @@ class ClassificationReport:
         output_dir: where ``metrics.json`` and ``confusion_matrix.png`` are written; None writes nothing.
         pred_key: probabilities ``(K,)`` in the decollated output.
         label_key: label in the decollated output.
+        bootstrap: number of resamples for an interval of 95 % of every figure but the AUC of single classes: metrics
+            ``<figure>_interval_low`` and ``<figure>_interval_high``, ``"intervals"`` in the file; 0 makes none.
+        group_key: whole number of the patient in the decollated batch: whole patients are drawn then. None draws case
+            by case, which is right only where no two cases come from one patient.
     """
 
     def __init__(
@@ -38,14 +43,19 @@ class ClassificationReport:
         output_dir: str | None = None,
         pred_key: str = "pred",
         label_key: str = "label",
+        bootstrap: int = 0,
+        group_key: str | None = None,
     ) -> None:
         self.class_names = list(class_names)
         self.prefix = prefix
         self.output_dir = output_dir
         self.pred_key = pred_key
         self.label_key = label_key
+        self.bootstrap = bootstrap
+        self.group_key = group_key
         self._predictions: list[Tensor] = []
         self._labels: list[Tensor] = []
+        self._groups: list[int] = []
 
     def attach(self, engine: Engine) -> None:
         """Register with an evaluator, before the handlers that log metrics.
@@ -60,24 +70,37 @@ class ClassificationReport:
         for item in engine.state.output:
             self._predictions.append(torch.as_tensor(item[self.pred_key]).detach().float())
             self._labels.append(torch.as_tensor(item[self.label_key]).view(()))
+        if self.group_key is not None:
+            self._groups += [int(item[self.group_key]) for item in engine.state.batch]
 
     def _report(self, engine: Engine) -> None:
         probabilities, labels = (
             torch.stack(column).as_subclass(Tensor).cpu() for column in (self._predictions, self._labels)
         )
-        self._predictions, self._labels = [], []
         labels = labels.long()
+        intervals = self._intervals(probabilities, labels)
+        self._predictions, self._labels, self._groups = [], [], []
         by_class = one_against_rest_auc(probabilities, labels)
         summary = classification_summary(probabilities, labels)
         summary |= {f"auc_{name}": float(auc) for name, auc in zip(self.class_names, by_class) if not auc.isnan()}
         engine.state.metrics |= {self.prefix + name: value for name, value in summary.items()}
+        for name, (low, high) in intervals.items():
+            bounds = {f"{self.prefix}{name}_interval_low": low, f"{self.prefix}{name}_interval_high": high}
+            engine.state.metrics |= bounds
         if self.output_dir is not None:
-            self._write(Path(self.output_dir), summary, probabilities, labels)
+            report = summary | ({"intervals": intervals} if intervals else {})
+            self._write(Path(self.output_dir), report, probabilities, labels)
 
-    def _write(self, folder: Path, summary: dict[str, float], probabilities: Tensor, labels: Tensor) -> None:
+    def _intervals(self, probabilities: Tensor, labels: Tensor) -> dict[str, tuple[float, float]]:
+        if not self.bootstrap:
+            return {}
+        groups = None if self.group_key is None else torch.tensor(self._groups)
+        return bootstrap_intervals(classification_summary, (probabilities, labels), groups, self.bootstrap)
+
+    def _write(self, folder: Path, figures: dict[str, Any], probabilities: Tensor, labels: Tensor) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         matrix = multiclass_confusion_matrix(probabilities, labels, num_classes=len(self.class_names))
-        report = summary | {"cases": len(labels), "class_names": self.class_names, "confusion_matrix": matrix.tolist()}
+        report = figures | {"cases": len(labels), "class_names": self.class_names, "confusion_matrix": matrix.tolist()}
         with atomic_write(folder / "metrics.json") as file:
             file.write(json.dumps(report, indent=2).encode())
         with atomic_write(folder / "confusion_matrix.png") as file:

@@ -12,13 +12,11 @@ import numpy as np
 import torch
 import torch.nn as nn
 from ignite.engine import Engine, Events
-from monai.utils import optional_import
 
 from ..data import Case, atomic_write
+from ..data.case_pictures import case_picture
 from ..memory import CaseEvidence, consulted_cases, memory_layers
 from .pictures import Panel, evidence_picture
-
-Image, _ = optional_import("PIL.Image")
 
 __all__ = ["RetrievalSaver"]
 
@@ -40,8 +38,8 @@ class RetrievalSaver:
         top: past cases per case.
         k: facts per head.
         picture_rows: cases in the picture, spread evenly over the run; 0 draws none.
-        queries: items of the evaluated cases (``sample_id``, ``image``). One whose image is not that of ``cases`` is a
-            new case, whatever its id.
+        queries: items of the evaluated cases (``sample_id``, ``image`` and, where one file holds many, ``slice``). One
+            whose image or slice is not that of ``cases`` is a new case, whatever its id.
         include_keys: also write the readable sample keys (of new cases the path), which may identify patients.
         id_map: digest of the table of ids that ``cases`` belongs to; 0 does not check.
 
@@ -72,7 +70,7 @@ class RetrievalSaver:
         self.top = top
         self.k = k
         self.picture_rows = picture_rows
-        self.paths = {int(item["sample_id"]): Path(item["image"]) for item in queries}
+        self.places = {int(item["sample_id"]): (Path(item["image"]), item.get("slice")) for item in queries}
         self.include_keys = include_keys
         self.id_map = id_map
         self._found: list[tuple[int, list[float], CaseEvidence]] = []
@@ -138,22 +136,29 @@ class RetrievalSaver:
         case = self._known(sample_id)
         truth = "" if case is None or case.label is None else f"\ntrue: {self._name(case.label)}"
         title = f"{self._name(predicted)} {probabilities[predicted]:.0%}{truth}"
-        panels = [Panel(_pixels(self.paths.get(sample_id) if case is None else case.image), title, None)]
+        place = self.places.get(sample_id) if case is None else (case.image, case.slice)
+        panels = [Panel(_picture(place), title, None)]
         for past_id, weight in zip(past.ids.tolist(), past.weights.tolist()):
             known = self.cases.get(past_id)
             agrees = None if known is None else known.label == predicted
             title = f"{self._class_of(past_id)}\nweight {weight:.1%}"
-            panels.append(Panel(_pixels(None if known is None else known.image), title, agrees))
-        return panels + [Panel(_pixels(None), "", None)] * (self.top + 1 - len(panels))
+            panels.append(Panel(_picture(None if known is None else (known.image, known.slice)), title, agrees))
+        return panels + [Panel(_picture(None), "", None)] * (self.top + 1 - len(panels))
 
     def _known(self, sample_id: int) -> Case | None:
-        """What ``cases`` has of an evaluated case: nothing where the evaluated image is another one."""
+        """What ``cases`` has of an evaluated case: nothing where the evaluated image or slice is another one."""
         case = self.cases.get(sample_id)
-        return case if case is not None and self.paths.get(sample_id, case.image) == case.image else None
+        if case is None:
+            return None
+        place = (case.image, case.slice)
+        return case if self.places.get(sample_id, place) == place else None
 
     def _key(self, sample_id: int) -> str:
         case = self._known(sample_id)
-        return str(self.paths.get(sample_id, "")) if case is None else case.sample_key
+        if case is not None:
+            return case.sample_key
+        path, number = self.places.get(sample_id, ("", None))
+        return str(path) if number is None else f"{path} slice {number}"
 
     def _caption(self) -> str:
         how = "resemble it most (key-key cosine)" if self.retrieval == "cosine" else "its attention consulted (q·k)"
@@ -167,8 +172,5 @@ class RetrievalSaver:
         return "unknown" if case is None or case.label is None else self._name(case.label)
 
 
-def _pixels(path: Path | None) -> np.ndarray:
-    if path is None:
-        return np.full((2, 2), 255, dtype=np.uint8)
-    with Image.open(path) as image:
-        return np.asarray(image)
+def _picture(place: tuple[Path, int | None] | None) -> np.ndarray:
+    return np.full((2, 2), 255, dtype=np.uint8) if place is None else case_picture(*place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .classification import classification_summary, one_against_rest_auc
+from .bootstrap import bootstrap_intervals
+from .classification import binary_summary, classification_summary, one_against_rest_auc
 
-__all__ = ["classification_summary", "one_against_rest_auc"]
+__all__ = ["binary_summary", "bootstrap_intervals", "classification_summary", "one_against_rest_auc"]

@@ -75,7 +75,12 @@ class StreamedViT(nn.Module):
 
         Returns:
             logits ``(B, num_classes)``.
+
+        Raises:
+            ValueError: when the image is no multiple of the patch, or channels were to be hidden while training.
         """
+        if self.network.training and self.network.channel_sampling is not None:
+            raise ValueError("a stream hides no channels: train with network.channel_sampling = None.")
         ids = [[None] * len(x) if t is None else t.split(1) for t in (sample_ids, group_ids)]
         with torch.set_grad_enabled(self.network.training and torch.is_grad_enabled()):
             return torch.cat([self.stream(self._embed(image), *own) for image, *own in zip(x.split(1), *ids)])

@@ -11,7 +11,7 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, roc_auc_score
 
 from monai_memvit import ClassificationReport
-from monai_memvit.metrics import classification_summary
+from monai_memvit.metrics import bootstrap_intervals, classification_summary
 
 CLASSES = ["a", "b", "c"]
 
@@ -71,3 +71,32 @@ def test_every_epoch_is_counted_anew(batches, tmp_path):
 def test_labels_may_be_vectors_of_one(batches):
     as_vectors = [[{**item, "label": item["label"][None]} for item in batch] for batch in batches]
     assert _run(as_vectors).state.metrics == _run(batches).state.metrics
+
+
+def test_intervals_of_whole_patients(batches, tmp_path):
+    patients = iter(torch.arange(11) // 2)
+    items = [[{**item, "group_id": next(patients)} for item in batch] for batch in batches]
+    options = {"bootstrap": 30, "group_key": "group_id", "output_dir": str(tmp_path)}
+    engine = Engine(lambda engine, batch: [{k: v for k, v in item.items() if k != "group_id"} for item in batch])
+    ClassificationReport(CLASSES, **options).attach(engine)
+    engine.run(items, max_epochs=2)
+    expected = bootstrap_intervals(classification_summary, _columns(batches), torch.arange(11) // 2, 30)
+    report = json.loads((tmp_path / "metrics.json").read_text())["intervals"]
+    assert report.keys() == expected.keys() and "auc" in expected
+    for name, (low, high) in expected.items():
+        bounds = [engine.state.metrics[f"val_{name}_interval_{side}"] for side in ("low", "high")]
+        assert bounds == report[name] == pytest.approx([low, high], nan_ok=True)
+    assert all(isinstance(value, float) for value in engine.state.metrics.values())
+
+
+def test_without_patients_cases_are_drawn(batches):
+    found = _run(batches, bootstrap=30).state.metrics
+    low, high = bootstrap_intervals(classification_summary, _columns(batches), None, 30)["accuracy"]
+    assert (found["val_accuracy_interval_low"], found["val_accuracy_interval_high"]) == (low, high)
+
+
+def test_two_classes_have_a_positive_one(batches):
+    engine = Engine(lambda engine, batch: batch)
+    ClassificationReport(["normal", "malignant"]).attach(engine)
+    engine.run([[{"pred": item["pred"][:2].softmax(-1), "label": item["label"] % 2} for item in batches[0]]])
+    assert {"val_auprc_positive", "val_f1_positive", "val_auc_malignant"} <= engine.state.metrics.keys()

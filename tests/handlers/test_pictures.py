@@ -1,4 +1,4 @@
-"""The two pictures."""
+"""The pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from monai_memvit.handlers.pictures import Panel, confusion_picture, evidence_picture
+from monai_memvit.handlers.pictures import Panel, confusion_picture, evidence_picture, subsets_picture
 
 
 def _rendered(figure) -> tuple[int, int]:
@@ -44,3 +44,17 @@ def test_evidence_picture_frames_by_agreement(shape):
 def test_nothing_to_show_is_an_error():
     with pytest.raises(ValueError, match="no case"):
         evidence_picture([], "")
+    with pytest.raises(ValueError, match="no subset"):
+        subsets_picture(["a"], [], [], "auc")
+
+
+def test_subsets_picture_sorts_by_size_then_value():
+    subsets, values = [(0,), (1,), (0, 1)], [0.6, 0.8, float("nan")]
+    figure = subsets_picture(["t1", "t2"], subsets, values, "auc")
+    above, below = figure.axes
+    np.testing.assert_array_equal(above.lines[0].get_ydata(), [0.8, 0.6, np.nan])
+    assert [text.get_text() for text in above.texts] == ["1\n0.700", "2\nnan"]
+    black = [line.get_xdata().tolist() for line in below.lines if line.get_color() == "black"]
+    assert black == [[1, 2], [0, 2]]
+    assert [label.get_text() for label in below.get_yticklabels()] == ["t1", "t2"]
+    assert min(_rendered(figure)) > 100

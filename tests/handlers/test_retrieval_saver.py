@@ -13,6 +13,7 @@ from monai.engines import default_prepare_batch
 from PIL import Image
 
 from monai_memvit import PrototypicalAttentionLearning, RetrievalSaver
+from monai_memvit.data.case_pictures import case_picture
 from monai_memvit.handlers import retrieval_saver
 from monai_memvit.memory import consulted_cases, memory_layers
 
@@ -99,6 +100,22 @@ def test_a_new_case_with_a_stored_id_shows_its_own_image(make_evaluator, network
         for panel, path in zip(panels, map(Path, shown)):
             with Image.open(path) as image:
                 assert (panel.image == np.asarray(image)).all()
+
+
+def test_slices_of_one_file_are_told_apart(make_evaluator, network, items, cases, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(retrieval_saver, "evidence_picture", lambda rows, _: drawn.extend(rows) or Figure())
+    stack = tmp_path / "image.npy"
+    np.save(stack, torch.stack([item["image"] for item in items]).half().numpy())
+    slices = {number: case._replace(image=stack, slice=i) for i, (number, case) in enumerate(cases.items())}
+    queries = [{"sample_id": item["sample_id"], "image": str(stack), "slice": i} for i, item in enumerate(items)]
+    queries[3]["slice"] = 7
+    rows = _save(make_evaluator, network, slices, tmp_path / "out", picture_rows=12, include_keys=True, queries=queries)
+    assert [row["sample_key"] for row in rows] == [f"{stack} slice 7" if i == 3 else f"sample{i}" for i in range(12)]
+    for i, (panels, row) in enumerate(zip(drawn, rows)):
+        shown = [7 if i == 3 else i, *(slices[int(row[f"past_case_{n}"])].slice for n in range(1, 6))]
+        for panel, number in zip(panels, shown):
+            assert (panel.image == case_picture(stack, number)).all()
 
 
 def test_fewer_past_cases_than_columns(make_evaluator, network, cases, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .channel_embedding import ChannelEmbedding
+from .channel_sampling import HierarchicalChannelSampling
 from .cosine_query_key import CosineQueryKey
 from .encoder_block import EncoderBlock
 from .feature_map_attention import FeatureMapAttention
@@ -14,10 +16,12 @@ from .sima_attention import SimaAttention
 from .softmax_attention import SoftmaxAttention
 
 __all__ = [
+    "ChannelEmbedding",
     "CosineQueryKey",
     "EncoderBlock",
     "FeatureMapAttention",
     "GridEmbedding",
+    "HierarchicalChannelSampling",
     "LearnedPositions",
     "MemoryAttention",
     "NoPositions",

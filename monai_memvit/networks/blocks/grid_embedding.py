@@ -11,7 +11,7 @@ from monai.networks.layers import Conv
 from monai.utils import ensure_tuple_rep
 from torch import Tensor
 
-from ..layers import blank_padding
+from ..layers import blank_channels, blank_padding
 from .positions import LearnedPositions
 
 __all__ = ["GridEmbedding"]
@@ -19,6 +19,9 @@ __all__ = ["GridEmbedding"]
 
 class GridEmbedding(nn.Module):
     """One token per patch, by a convolution whose stride is its width, plus a position embedding.
+
+    Missing channels count as zeros, and the m present ones of a sample are multiplied by C/m, so that a token keeps its
+    size (the plain alternative to :class:`ChannelEmbedding`).
 
     Args:
         in_channels: C.
@@ -70,20 +73,40 @@ class GridEmbedding(nn.Module):
             )
         return tuple(s // p for s, p in zip(spatial, self.patch_size))
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, channel_mask: Tensor | None = None) -> Tensor:
         """Embed whole images.
 
         Args:
             x: ``(B, C, *spatial)``.
             mask: valid patches ``(B, N)`` bool; None when all are. What the others hold is irrelevant, NaN included.
+            channel_mask: present channels ``(B, C)`` bool; None when all are. What the others hold is irrelevant, NaN
+                included. A sample without any is embedded as an image of zeros.
 
         Returns:
             tokens ``(B, N, D)``; zero at padding.
+
+        Raises:
+            ValueError: when the image is no multiple of the patch, or a mask does not fit.
         """
         grid = self.grid_of(x.shape[2:])
         if mask is not None:
             x = torch.where(self._pixels_of(mask, grid), x, 0)
+        if channel_mask is not None:
+            x = _rescaled(blank_channels(x, channel_mask).to(self.patch_embeddings.weight), channel_mask)
         return blank_padding(self.rows(x, 0, grid[0]), mask)
+
+    def token_mask(self, x: Tensor, mask: Tensor | None = None, channel_mask: Tensor | None = None) -> Tensor | None:
+        """Which tokens are valid.
+
+        Args:
+            x: images ``(B, C, *spatial)``.
+            mask: valid patches ``(B, N)`` bool; None when all are.
+            channel_mask: irrelevant: all channels share the tokens.
+
+        Returns:
+            ``mask``.
+        """
+        return mask
 
     def rows(self, x: Tensor, start: int, stop: int) -> Tensor:
         """Embed some rows of patches.
@@ -109,3 +132,9 @@ class GridEmbedding(nn.Module):
         for axis, size in enumerate(self.patch_size, start=2):
             pixels = pixels.repeat_interleave(size, axis)
         return pixels
+
+
+def _rescaled(x: Tensor, channel_mask: Tensor) -> Tensor:
+    """The images times C/m, as if every missing channel added what the m present ones do on average."""
+    present = channel_mask.sum(1).clamp(min=1).to(x)
+    return x * (x.shape[1] / present).view(-1, *[1] * (x.ndim - 1))

@@ -7,7 +7,7 @@ from .feature_map import feature_map_attention
 from .heads import merge_heads, split_heads
 from .linear_attention import bilinear_attention, mean_bilinear_attention
 from .memory_read import attend_facts, convex_gate
-from .padding import attendable, blank_padding, count_tokens, mean_token, near_mean
+from .padding import attendable, blank_channels, blank_padding, count_tokens, mean_token, near_mean
 from .precision import no_autocast, operand_dtype, wide
 from .sequence_norm import sequence_norm, sequence_norm_attention
 from .sincos import grid_coordinates, sincos_embedding
@@ -23,6 +23,7 @@ __all__ = [
     "attendable",
     "attention_fact",
     "bilinear_attention",
+    "blank_channels",
     "blank_padding",
     "class_token_fact",
     "collapse_attention",

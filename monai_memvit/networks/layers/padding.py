@@ -1,4 +1,4 @@
-"""Padding tokens: whatever they hold, NaN included, nothing of it may be seen."""
+"""Padding tokens and missing channels: whatever they hold, NaN included, nothing of it may be seen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .precision import wide
 
-__all__ = ["attendable", "blank_padding", "count_tokens", "mean_token", "near_mean"]
+__all__ = ["attendable", "blank_channels", "blank_padding", "count_tokens", "mean_token", "near_mean"]
 
 _SAMPLED = 256  # tokens, at an odd stride: an even one could follow a column of the image
 
@@ -22,6 +22,29 @@ def attendable(mask: Tensor) -> Tensor:
         ``(B, T)`` bool.
     """
     return mask | ~mask.any(1, keepdim=True)
+
+
+def blank_channels(x: Tensor, channel_mask: Tensor | None) -> Tensor:
+    """Zeros in place of missing channels; a product with 0 would let NaN through, in the gradient too.
+
+    Args:
+        x: images ``(B, C, *spatial)``.
+        channel_mask: present channels ``(B, C)`` bool; None when all are.
+
+    Returns:
+        ``x`` itself, or a copy with zeros.
+
+    Raises:
+        ValueError: when the mask does not fit the images.
+    """
+    if channel_mask is None:
+        return x
+    if channel_mask.shape != x.shape[:2] or channel_mask.dtype != torch.bool:
+        raise ValueError(
+            f"a channel_mask {tuple(channel_mask.shape)} of {channel_mask.dtype} does not fit images "
+            f"{tuple(x.shape)}: it must be (B, C) of torch.bool, True where the channel is present."
+        )
+    return torch.where(channel_mask.view(*channel_mask.shape, *[1] * (x.ndim - 2)), x, 0)
 
 
 def blank_padding(x: Tensor, mask: Tensor | None) -> Tensor:

@@ -50,12 +50,16 @@ class MemViT(nn.Module):
         memory_layers: blocks (negative counts from the end) whose attention consults a memory.
         memory: makes a memory attention from ``(attention, context=, fact=, query_tokens=)``; defaults to
             :class:`MemoryAttention`. A ``functools.partial`` keeps its own ``fact`` and ``query_tokens``.
-        embedding: a module ``(B, C, *spatial) -> (B, N, D)``, with ``mask`` as a second argument where masks are used;
-            None builds a :class:`GridEmbedding`.
+        embedding: makes what turns ``(B, C, *spatial)`` into tokens ``(B, N, D)`` from ``(in_channels, img_size,
+            patch_size, hidden_size, positions, dropout_rate, spatial_dims)``, or is such a module. Where masks are
+            used the module takes ``mask`` and ``channel_mask`` by name, and its ``token_mask`` says which tokens are
+            valid.
         pool: ``"cls"`` reads the class token, ``"mean"`` the mean of the patch tokens (no class token then).
         pos_embed: ``"learnable"``, ``"sincos"`` or ``"none"``.
         dropout_rate: dropout in embedding, attention and MLPs.
         drop_path_rate: stochastic depth of the last block, rising linearly from 0.
+        channel_sampling: hides channels while training, ``(B, C) bool -> (B, C) bool``, such as
+            :class:`HierarchicalChannelSampling`; None hides none.
 
     Raises:
         ValueError: when ``pool`` or ``pos_embed`` is unknown, the image is no multiple of the patch, or a memory layer
@@ -81,20 +85,24 @@ class MemViT(nn.Module):
         attention: Callable[..., nn.Module] = SoftmaxAttention,
         memory_layers: Sequence[int] = (),
         memory: Callable[..., nn.Module] | None = None,
-        embedding: nn.Module | None = None,
+        embedding: nn.Module | Callable[..., nn.Module] = GridEmbedding,
         pool: str = "cls",
         pos_embed: str = "learnable",
         dropout_rate: float = 0.0,
         drop_path_rate: float = 0.0,
+        channel_sampling: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if pool not in ("cls", "mean"):
             raise ValueError(f"pool must be 'cls' or 'mean', got {pool!r}.")
         if pos_embed not in _POSITIONS:
             raise ValueError(f"pos_embed must be one of {sorted(_POSITIONS)}, got {pos_embed!r}.")
-        self.embedding = embedding or GridEmbedding(
-            in_channels, img_size, patch_size, hidden_size, _POSITIONS[pos_embed], dropout_rate, spatial_dims
-        )
+        if not isinstance(embedding, nn.Module):
+            embedding = embedding(
+                in_channels, img_size, patch_size, hidden_size, _POSITIONS[pos_embed], dropout_rate, spatial_dims
+            )
+        self.embedding = embedding
+        self.channel_sampling = channel_sampling
         self.class_token = nn.Parameter(torch.empty(1, 1, hidden_size)) if pool == "cls" else None
         rates = [drop_path_rate * layer / max(1, num_layers - 1) for layer in range(num_layers)]
         self.blocks = nn.ModuleList(
@@ -146,6 +154,7 @@ class MemViT(nn.Module):
         x: Tensor,
         sample_ids: Tensor | None = None,
         group_ids: Tensor | None = None,
+        channel_mask: Tensor | None = None,
         *,
         mask: Tensor | None = None,
     ) -> Tensor:
@@ -155,29 +164,22 @@ class MemViT(nn.Module):
             x: images ``(B, C, *spatial)``.
             sample_ids: opaque int64 ids ``(B,)``; None for anonymous images.
             group_ids: opaque int64 ids of patient or slide ``(B,)``.
+            channel_mask: present channels ``(B, C)`` bool; None when all are. What the missing ones hold is irrelevant,
+                NaN included. Of a sample without any the answer is finite and means nothing.
             mask: valid patches ``(B, N)`` bool, for batches of images that were padded to one size; None when all are.
                 What the padding holds is irrelevant.
 
         Returns:
             tokens ``(B, T, D)``; the class token, where there is one, is token 0.
         """
-        tokens = self.embedding(x) if mask is None else self.embedding(x, mask)
-        if self.class_token is not None:
-            tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], dim=1)
-            mask = None if mask is None else nn.functional.pad(mask, (1, 0), value=True)
-        self.cases.arrive(sample_ids, group_ids)
-        try:
-            for block in self.blocks:
-                tokens = block(tokens, mask)
-        finally:
-            self.cases.leave()
-        return self.norm(tokens)
+        return self._encode(x, sample_ids, group_ids, self._masks(x, channel_mask, mask))[0]
 
     def forward(
         self,
         x: Tensor,
         sample_ids: Tensor | None = None,
         group_ids: Tensor | None = None,
+        channel_mask: Tensor | None = None,
         *,
         mask: Tensor | None = None,
     ) -> Tensor:
@@ -187,14 +189,41 @@ class MemViT(nn.Module):
             x: images ``(B, C, *spatial)``.
             sample_ids: opaque int64 ids ``(B,)``; needed while training with a memory.
             group_ids: opaque int64 ids of patient or slide ``(B,)``.
+            channel_mask: present channels ``(B, C)`` bool; None when all are. What the missing ones hold is irrelevant,
+                NaN included. Of a sample without any the answer is finite and means nothing.
             mask: valid patches ``(B, N)`` bool, for batches of images that were padded to one size; None when all are.
                 What the padding holds is irrelevant.
 
         Returns:
             logits ``(B, num_classes)``.
         """
-        tokens = self.forward_features(x, sample_ids, group_ids, mask=mask)
-        return self.head(mean_token(tokens, mask) if self.class_token is None else tokens[:, 0])
+        tokens, valid = self._encode(x, sample_ids, group_ids, self._masks(x, channel_mask, mask))
+        return self.head(mean_token(tokens, valid) if self.class_token is None else tokens[:, 0])
+
+    def _masks(self, x: Tensor, channel_mask: Tensor | None, mask: Tensor | None) -> dict[str, Tensor]:
+        """The masks that there are, by name; while training with channels hidden."""
+        if self.training and self.channel_sampling is not None:
+            present = x.new_ones(x.shape[:2], dtype=torch.bool) if channel_mask is None else channel_mask
+            channel_mask = self.channel_sampling(present)
+        given = {"mask": mask, "channel_mask": channel_mask}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _encode(
+        self, x: Tensor, sample_ids: Tensor | None, group_ids: Tensor | None, masks: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor | None]:
+        """All tokens, and which of them are valid."""
+        tokens = self.embedding(x, **masks)
+        valid = self.embedding.token_mask(x, **masks) if masks else None
+        if self.class_token is not None:
+            tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], dim=1)
+            valid = None if valid is None else nn.functional.pad(valid, (1, 0), value=True)
+        self.cases.arrive(sample_ids, group_ids)
+        try:
+            for block in self.blocks:
+                tokens = block(tokens, valid)
+        finally:
+            self.cases.leave()
+        return self.norm(tokens), valid
 
 
 def _block_number(index: int, num_layers: int) -> int:

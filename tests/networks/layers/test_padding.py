@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from monai_memvit.networks.layers import blank_padding, count_tokens, mean_token, near_mean
+from monai_memvit.networks.layers import blank_channels, blank_padding, count_tokens, mean_token, near_mean
 
 MASK = torch.tensor([[True, False, True, True], [False] * 4])
 JUNK = [torch.nan, torch.inf, -torch.inf, 1e30]
@@ -68,3 +68,22 @@ def test_near_mean_is_near_and_constant(dtype, masked):
 @pytest.mark.parametrize(("tokens", "mask"), [(0, None), (4, MASK[1:].expand(2, -1))])
 def test_near_mean_of_nothing_is_zero(tokens, mask):
     assert torch.equal(near_mean(torch.randn(2, tokens, 3), mask), torch.zeros(2, 1, 3))
+
+
+@pytest.mark.parametrize("junk", JUNK)
+@pytest.mark.parametrize("spatial", [(), (3, 2), (2, 2, 2)])
+def test_missing_channels_are_zero_and_get_no_gradient(junk, spatial):
+    missing = (~MASK).view(2, 4, *[1] * len(spatial))
+    x = torch.randn(2, 4, *spatial).masked_fill(missing, junk).requires_grad_()
+    blank = blank_channels(x, MASK)
+    blank.square().sum().backward()
+    for values in (blank, x.grad):
+        assert (values[~MASK] == 0).all() and torch.isfinite(values).all()
+    assert torch.equal(blank[MASK], x[MASK])
+    assert blank_channels(x, None) is x
+
+
+@pytest.mark.parametrize("mask", [MASK[:1], MASK[:, :3], MASK.float()])
+def test_a_mask_of_other_channels_or_of_numbers_is_refused(mask):
+    with pytest.raises(ValueError, match=r"it must be \(B, C\) of torch.bool"):
+        blank_channels(torch.randn(2, 4, 3, 3), mask)

@@ -1,0 +1,1 @@
+"""Transforms in MONAI's convention, array and dictionary classes, one package per modality."""

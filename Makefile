@@ -3,8 +3,9 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= cpu,mlflow,dev
-OUT ?= demo_output
+EXTRAS ?= cpu,mlflow,mri,dev
+TASK ?= patches
+OUT ?= $(if $(filter mri,$(TASK)),demo_output_mri,demo_output)
 DATA ?=
 WORKERS ?= 2
 TESTS ?= tests
@@ -18,8 +19,8 @@ help: ## this list
 	@echo "usage: make TARGET [NAME=value ...]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## prepare, train, distil, evaluate, infer (DATA=patches, OUT=folder, EPOCHS=40, PREPARE=, TRAIN=options)
-	@PYTHON="$(BIN)/python" bash tools/demo.sh "$(OUT)" "$(DATA)"
+demo: $(STAMP) ## prepare, train, distil, evaluate, infer (TASK=patches or mri, DATA=source, OUT=folder, EPOCHS=, PREPARE=, TRAIN=options)
+	@TASK="$(TASK)" PYTHON="$(BIN)/python" bash tools/demo.sh "$(OUT)" "$(DATA)"
 
 test: $(STAMP) ## run the tests (TESTS=tests/memory to run some, WORKERS=2)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
@@ -48,7 +49,7 @@ lock: $(STAMP) ## write constraints.txt anew (Python 3.11, no GPU)
 	mv constraints.txt.new constraints.txt
 
 clean: ## remove what the targets made, the virtual environment included
-	rm -rf "$(VENV)" demo_output .pytest_cache .ruff_cache .mypy_cache .coverage htmlcov site
+	rm -rf "$(VENV)" demo_output demo_output_mri .pytest_cache .ruff_cache .mypy_cache .coverage htmlcov site
 
 $(STAMP): pyproject.toml constraints.txt constraints-cpu.txt tools/setup.sh
 	@PYTHON="$(PYTHON)" bash tools/setup.sh "$(VENV)" "$(EXTRAS)"

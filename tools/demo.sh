@@ -1,13 +1,30 @@
 #!/usr/bin/env bash
 # The main job from end to end: demo.sh OUT [DATA]. Without DATA the package makes a cohort: no download, no patients.
-# PREPARE holds further options of `prepare patches`, such as "--label cell_type".
+# TASK is patches (histology, the default) or mri (five co-registered sequences).
+# PREPARE holds further options of `prepare`, such as "--label cell_type".
 # TRAIN holds further options of the bundle's commands, such as "--preset tiny --image_size 224 --crop_size 224".
-# EPOCHS (default 40) sets how long it trains. What this version trained in the same way on the same data is not trained
+# EPOCHS (default 40, of mri 15) sets how long it trains. What this version trained in the same way on the same data is not trained
 # again. A TRAIN with "--memory_layers []" trains a plain ViT: then there is nothing to distil and no past case to consult.
 set -euo pipefail
 out=$1 data=${2:-}
 python=${PYTHON:-.venv/bin/python}
-bundle=bundles/histology_patch_classification
+task=${TASK:-patches}
+case $task in
+patches)
+    what="H&E-like patches" simulated=simulated.npz size=() bundle=bundles/histology_patch_classification
+    epochs=${EPOCHS:-40}
+    ;;
+mri)
+    what="studies of five MRI sequences" simulated=simulated size=(--patients 24) bundle=bundles/glioma_mri_classification
+    epochs=${EPOCHS:-15}
+    TRAIN="--image_size 128 ${TRAIN:-}"
+    [ -n "$data" ] || PREPARE="--size 128 --spacing 2 ${PREPARE:-}"
+    ;;
+*)
+    echo "TASK=$task is unknown: take patches or mri" >&2
+    exit 2
+    ;;
+esac
 
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
@@ -28,25 +45,25 @@ over_train() { # a config laid over train.yaml, then further options
 has_memory() { [[ " ${TRAIN:-} " != *" --memory_layers [] "* ]]; }
 
 if [ -z "$data" ]; then
-    say "1/6 simulate H&E-like patches (simulated: the figures below say nothing about patients)"
-    data=$out/simulated.npz
-    [ -e "$data" ] || "$python" -m monai_memvit simulate patches "$data"
+    say "1/6 simulate $what (simulated: the figures below say nothing about patients)"
+    data=$out/$simulated
+    [ -e "$data" ] || "$python" -m monai_memvit simulate "$task" "$data" "${size[@]}"
 fi
 
 say "2/6 prepare $data"
-# 3 says: done, some images are broken and left out; it has named them.
+# 3 says: done, some images or cases are broken and left out; it has named them.
 # shellcheck disable=SC2086
-"$python" -m monai_memvit prepare patches "$data" "$out/data" ${PREPARE:-} || [ $? = 3 ]
+"$python" -m monai_memvit prepare "$task" "$data" "$out/data" ${PREPARE:-} || [ $? = 3 ]
 fingerprint=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["fingerprint"])' "$out/data/datalist.json")
 version="$("$python" -m monai_memvit --version) $(git describe --always --dirty 2>/dev/null || true)"
-training="$version $fingerprint ${EPOCHS:-40} ${TRAIN:-} $(cat "$bundle"/configs/{train,distil}.yaml | sha256sum)"
+training="$version $fingerprint $epochs ${TRAIN:-} $(cat "$bundle"/configs/{train,distil}.yaml | sha256sum)"
 
 if [ "$(cat "$out/trained_on" 2>/dev/null)" = "$training" ]; then
     say "3/6 and 4/6 done before, in this very way on this very data (remove $out/trained_on to train again)"
 else
     rm -f "$out/trained_on"
     say "3/6 train"
-    bundle_run "$bundle/configs/train.yaml" --model_dir "$out/models" --max_epochs "${EPOCHS:-40}" --learning_rate 0.001
+    bundle_run "$bundle/configs/train.yaml" --model_dir "$out/models" --max_epochs "$epochs" --learning_rate 0.001
     if has_memory; then
         say "4/6 distil the memory into prototypes"
         over_train distil.yaml

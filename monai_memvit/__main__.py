@@ -37,9 +37,13 @@ def _parser(with_benchmarks: bool) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"monai_memvit {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     simulate = commands.add_parser("simulate", help="make a cohort with known truth, without any patient")
-    _add_simulate_patches(simulate.add_subparsers(title="modalities", required=True, metavar="MODALITY"))
+    simulations = simulate.add_subparsers(title="modalities", required=True, metavar="MODALITY")
+    _add_simulate_patches(simulations)
+    _add_simulate_mri(simulations)
     prepare = commands.add_parser("prepare", help="check images and write a datalist")
-    _add_prepare_patches(prepare.add_subparsers(title="modalities", required=True, metavar="MODALITY"))
+    preparations = prepare.add_subparsers(title="modalities", required=True, metavar="MODALITY")
+    _add_prepare_patches(preparations)
+    _add_prepare_mri(preparations)
     benchmark = commands.add_parser("benchmark", help="measure speed and memory")
     if with_benchmarks:
         from monai_memvit.benchmarks import register
@@ -72,6 +76,26 @@ def _simulate_patches(options: argparse.Namespace) -> int:
         progress=True,
     )
     print(f"{options.patients * options.patches_per_patient} simulated patches of {options.patients} patients: {path}")
+    return 0
+
+
+def _add_simulate_mri(modalities: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = modalities.add_parser("mri", help="heads with gliomas in five sequences, as NIfTI files or DICOM studies")
+    parser.add_argument("out", metavar="OUT", help="folder: new, empty, or of the same cohort, which is gone on with")
+    parser.add_argument("--patients", type=int, default=24, metavar="N", help="default 24")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same bits; default 0")
+    parser.add_argument("--format", choices=("nifti", "dicom"), default="nifti", help="default nifti")
+    parser.add_argument("--missing", type=float, default=0.0, metavar="P", help="probability per sequence, default 0")
+    parser.add_argument("--size", default="small", metavar="NAME", help="small (default), clinical or full")
+    parser.set_defaults(run=_simulate_mri)
+
+
+def _simulate_mri(options: argparse.Namespace) -> int:
+    from monai_memvit.data.simulate import MriSimulation, simulate_mri
+
+    settings = MriSimulation(size=options.size, missing=options.missing)
+    path = simulate_mri(options.out, options.patients, options.seed, options.format, options=settings, progress=True)
+    print(f"{options.patients} simulated patients: {path}")
     return 0
 
 
@@ -124,6 +148,112 @@ def _prepare_patches(options: argparse.Namespace) -> int:
         print(f"broken: {image.where}: {image.cause}", file=sys.stderr)
     print(report)
     return 3 if report.broken else 0
+
+
+def _add_prepare_mri(modalities: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = modalities.add_parser(
+        "mri",
+        help="MRI studies as DICOM, BIDS or NIfTI: sequences by name, registered, normalised, as labelled slices",
+        epilog="Exit code 3: done, but some cases or labels were left out (see OUT/report.md). A killed run is taken "
+        "up where it was. Labels come from tumour masks, or from a CSV with the columns case, slice, label and perhaps "
+        "split; slices count from 0, axial ones from the feet up.",
+    )
+    parser.add_argument("source", metavar="SOURCE", help="folder of studies, or a CSV of their files")
+    parser.add_argument("out", metavar="OUT", help="folder for cases, datalist.json, reports and identity.key")
+    parser.add_argument("--name", help="name of the data set; default: that of SOURCE")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one per core")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of splits and registration, default 0")
+    _add_mri_finding(parser.add_argument_group("finding sequences"))
+    _add_mri_pipeline(parser.add_argument_group("what is done to them"))
+    labels = parser.add_argument_group("labels and splits")
+    labels.add_argument("--labels", metavar="CSV", help="of case, slice, label (and split), or of case and split")
+    labels.add_argument("--class-names", type=_names, default=["normal", "tumour"], metavar="A,B,…", help="label order")
+    labels.add_argument("--min-area", type=float, default=50.0, metavar="MM2", help="of tumour in a slice, default 50")
+    labels.add_argument("--val-fraction", type=float, metavar="F", help="of the training patients, default 0.1")
+    labels.add_argument("--test-fraction", type=float, metavar="F", help="of all patients, default 0.2")
+    parser.set_defaults(run=_prepare_mri)
+
+
+def _add_mri_finding(group: argparse._ArgumentGroup) -> None:
+    sequences = ["t1", "t2", "flair", "t1gd", "apt"]
+    group.add_argument(
+        "--sequences", type=_names, default=sequences, metavar="A,B,…", help="default t1,t2,flair,t1gd,apt"
+    )
+    group.add_argument(
+        "--required", type=_names, metavar="A,B,…", help="a case without is left out; default: reference"
+    )
+    group.add_argument(
+        "--map", action="append", default=[], type=_mapped, metavar="NAME=REGEX", help="sequence by description or path"
+    )
+    group.add_argument("--patient-pattern", metavar="REGEX", help="its one capture group is the patient in a path")
+
+
+def _add_mri_pipeline(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--reference", default="t1gd", metavar="NAME", help="all are registered to it; default t1gd")
+    group.add_argument("--register", choices=("rigid", "affine", "none"), default="rigid", help="default rigid")
+    group.add_argument(
+        "--same-grid", choices=("keep", "register"), default="keep", help="of the reference; default keep"
+    )
+    group.add_argument(
+        "--on-failure", choices=("raise", "flag"), default="raise", help="leave the case out, or flag it"
+    )
+    group.add_argument("--bias-field", action="store_true", help="correct it by N4")
+    group.add_argument("--size", type=int, default=256, metavar="PIXELS", help="rows and columns, default 256")
+    group.add_argument("--spacing", type=float, default=1.0, metavar="MM", help="of pixels, default 1")
+    group.add_argument(
+        "--min-brain-share", type=float, default=0.1, metavar="F", help="of the fullest slice, default 0.1"
+    )
+    group.add_argument(
+        "--empty-tumour-mask", choices=("raise", "normal"), default="raise", help="leave the case out (default), or not"
+    )
+
+
+def _prepare_mri(options: argparse.Namespace) -> int:
+    from monai_memvit.data.mri import FindOptions, MriOptions, MriPipeline, prepare_mri
+
+    sequences = tuple(options.sequences)
+    pipeline = MriPipeline(
+        sequences=sequences,
+        reference=options.reference,
+        kind=options.register,
+        on_failure=options.on_failure,
+        same_grid=options.same_grid,
+        bias_field=options.bias_field,
+        size=options.size,
+        spacing_mm=options.spacing,
+        min_brain_share=options.min_brain_share,
+        empty_tumour_mask=options.empty_tumour_mask,
+        seed=options.seed,
+    )
+    required = tuple(options.required or [options.reference])
+    report = prepare_mri(
+        options.source,
+        options.out,
+        MriOptions(
+            pipeline=pipeline,
+            find=FindOptions(sequences, required, dict(options.map), options.patient_pattern),
+            labels=options.labels,
+            class_names=options.class_names,
+            min_area_mm2=options.min_area,
+            val_fraction=options.val_fraction,
+            test_fraction=options.test_fraction,
+            seed=options.seed,
+            name=options.name,
+        ),
+        workers=options.workers,
+        progress=True,
+    )
+    for problem in report.problems:
+        print(f"left out: {problem}", file=sys.stderr)
+    print(report)
+    return 3 if report.problems else 0
+
+
+def _mapped(text: str) -> tuple[str, str]:
+    name, found, pattern = text.partition("=")
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} has no '=': give NAME=REGEX")
+    return name, pattern
 
 
 def _names(text: str) -> list[str]:

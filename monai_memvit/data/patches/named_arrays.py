@@ -11,7 +11,7 @@ import numpy as np
 from .archives import archive_names, check_images, check_length, load_array
 from .source import PatchRecord, PatchSource, split_name
 
-__all__ = ["ArrayNames", "read_named_arrays"]
+__all__ = ["ArrayNames", "class_indices", "load_texts", "read_named_arrays"]
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ def read_named_arrays(
     raw_labels = check_length(load_array(path, names.label), len(images), f"{path}: array {names.label!r}")
     if class_names is None and "class_names" in archive_names(path):
         class_names = [str(name) for name in load_array(path, "class_names")]
-    labels, classes = _labels(raw_labels, class_names, f"{path}: array {names.label!r}")
-    groups = _texts(path, names.group, "patient_id", len(images))
-    splits = _texts(path, names.split, "split", len(images))
-    keys = _texts(path, names.key, "instance_id", len(images))
+    labels, classes = class_indices(raw_labels, class_names, f"{path}: array {names.label!r}")
+    groups = load_texts(path, names.group, "patient_id", len(images))
+    splits = load_texts(path, names.split, "split", len(images))
+    keys = load_texts(path, names.key, "instance_id", len(images))
 
     records = []
     for row in np.flatnonzero(labels >= 0).tolist():
@@ -74,8 +74,18 @@ def read_named_arrays(
     return PatchSource(path.stem, classes, records, int((labels < 0).sum()))
 
 
-def _texts(path: Path, name: str | None, usual: str, count: int) -> list[str] | None:
-    """Return an array as strings; None where none is named and the archive lacks the usual one."""
+def load_texts(path: Path, name: str | None, usual: str, count: int) -> list[str] | None:
+    """Return an array as strings; None where none is named and the archive lacks the usual one.
+
+    Args:
+        path: the npz file.
+        name: of the array, where one is named.
+        usual: name of the array to take otherwise.
+        count: number of values that it must have.
+
+    Raises:
+        ValueError: where a named array is absent, or it holds other than ``count`` integers or texts.
+    """
     if name is None and usual not in archive_names(path):
         return None
     name = name or usual
@@ -85,8 +95,17 @@ def _texts(path: Path, name: str | None, usual: str, count: int) -> list[str] | 
     return [text.decode("utf-8") if isinstance(text, bytes) else str(text) for text in array.tolist()]
 
 
-def _labels(array: np.ndarray, given: Sequence[str] | None, origin: str) -> tuple[np.ndarray, list[str]]:
-    """Return class indices (-1: unknown) and the class names."""
+def class_indices(array: np.ndarray, given: Sequence[str] | None, origin: str) -> tuple[np.ndarray, list[str]]:
+    """Return class indices (-1: unknown) and the class names.
+
+    Args:
+        array: class indices, negative where unknown, or class names, empty where unknown, ``(N,)``.
+        given: classes in label order; None takes ``class 0`` …, or the names that occur, sorted.
+        origin: name of the array in error messages.
+
+    Raises:
+        ValueError: where a label is none of the classes, or no label at all.
+    """
     if array.dtype.kind == "U":
         classes = sorted(set(array.tolist()) - {""}) if given is None else list(given)
         index = {"": -1} | {name: i for i, name in enumerate(classes)}

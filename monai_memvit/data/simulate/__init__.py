@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from .patches import simulate_patches
 
-__all__ = ["simulate_patches"]
+# These come when they are asked for: a demo of one modality does not wait for another's parts.
+_LAZY = {
+    "MriSimulation": ".mri",
+    "SimulatedPatient": ".mri",
+    "simulate_mri": ".mri",
+    "simulate_patient": ".mri",
+}
+
+__all__ = ["MriSimulation", "SimulatedPatient", "simulate_mri", "simulate_patches", "simulate_patient"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name], __name__), name)

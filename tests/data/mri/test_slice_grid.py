@@ -73,7 +73,7 @@ def test_an_oblique_volume_keeps_its_own_slices() -> None:
     np.testing.assert_allclose(grid.affine[:3, 0], affine[:3, 2])
     volume = np.random.default_rng(0).normal(size=(8, 8, 5)).astype(np.float32)
     found = resample(volume, affine, grid)
-    np.testing.assert_allclose(found[:, 1:, 1:], volume[1:, 1:].transpose(2, 1, 0)[:, ::-1, ::-1], atol=1e-5)
+    np.testing.assert_allclose(found, volume.transpose(2, 1, 0)[:, ::-1, ::-1], atol=1e-5)
 
 
 def test_a_moved_volume_is_sampled_where_the_matrix_says() -> None:

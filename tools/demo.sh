@@ -18,7 +18,7 @@ mri)
     what="studies of five MRI sequences" simulated=simulated size=(--patients 24) bundle=bundles/glioma_mri_classification
     epochs=${EPOCHS:-15}
     TRAIN="--image_size 128 ${TRAIN:-}"
-    [ -n "$data" ] || PREPARE="--size 128 --spacing 2 ${PREPARE:-}"
+    [ -n "$data" ] || PREPARE="--size 128 --spacing 2 --empty-tumour-mask normal ${PREPARE:-}"
     ;;
 *)
     echo "TASK=$task is unknown: take patches or mri" >&2

@@ -63,7 +63,8 @@ def _colours(data: Path, sections: list[str]) -> tuple[np.ndarray, np.ndarray, n
     items = [item for section in sections for item in load_section(data / "datalist.json", section)]
     pixels = (np.asarray(Image.open(item["image"]), dtype=float).reshape(-1, 3) for item in items)
     rows = [np.concatenate([p.mean(0), p.std(0), *np.quantile(p, [0.1, 0.5, 0.9], axis=0)]) for p in pixels]
-    return np.stack(rows), *(np.array([item[name] for item in items]) for name in ("label", "group_id"))
+    labels, groups = (np.array([item[name] for item in items]) for name in ("label", "group_id"))
+    return np.stack(rows), labels, groups
 
 
 def _summary(data: Path, classes: np.ndarray, found: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -26,6 +26,7 @@ from .subsets import nested_subset
 # These import MONAI, torch or Pillow, which the command line should not wait for.
 _LAZY = {
     "EpochSampler": ".epoch_sampler",
+    "case_picture": ".case_pictures",
     "PrepareReport": ".patches",
     "SeededCacheDataset": ".seeded_dataset",
     "prepare_patches": ".patches",
@@ -44,6 +45,7 @@ __all__ = [
     "atomic_write_bytes",
     "atomic_write_json",
     "atomic_write_text",
+    "case_picture",
     "content_fingerprint",
     "id_map",
     "load_case_index",

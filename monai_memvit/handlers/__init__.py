@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .case_report import CaseReport
 from .channel_limit import only_channels
 from .channel_subsets import ChannelSubsetReport
 from .checkpoints import BestModelSaver, ResumeCheckpoint
@@ -16,6 +17,7 @@ from .run_record import RunRecorder, unique_run_name
 
 __all__ = [
     "BestModelSaver",
+    "CaseReport",
     "ChannelSubsetReport",
     "ClassificationReport",
     "MemoryDistillHandler",

@@ -62,10 +62,40 @@ def test_a_broken_image_gives_exit_code_3_and_is_named(tmp_path: Path, capsys: p
     assert (tmp_path / "out" / "datalist.json").exists()
 
 
+def test_every_option_of_mri_arrives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from monai_memvit.data import mri
+
+    given = {}
+
+    def take(source: str, out: str, options: mri.MriOptions, workers: int, progress: bool) -> mri.MriReport:
+        given.update(source=source, out=out, options=options, workers=workers)
+        problem = mri.StudyProblem("p1", "SOURCE/p1", "torn")
+        counts = {"training": {"a": 1, "b": 2}}
+        return mri.MriReport(
+            tmp_path / "datalist.json", "n", ["a", "b"], [], "", counts, {"training": 1}, {}, [], [problem]
+        )
+
+    monkeypatch.setattr(mri, "prepare_mri", take, raising=False)
+    words = "--sequences t1,pd --required t1,pd --map pd=proton --patient-pattern (p.) --reference pd --register affine"
+    words += " --same-grid register --on-failure flag --bias-field --size 8 --spacing 2 --min-brain-share 0.3"
+    words += " --empty-tumour-mask normal --labels l.csv --class-names a,b --min-area 7 --val-fraction 0.4"
+    words += " --test-fraction 0.3 --seed 5 --name n --workers 3"
+    assert main(["prepare", "mri", "SOURCE", "OUT", *words.split()]) == 3
+    pipeline = mri.MriPipeline(("t1", "pd"), "pd", "affine", "flag", "register", True, 8, 2.0, 0.3, "normal", 5)
+    find = mri.FindOptions(("t1", "pd"), ("t1", "pd"), {"pd": "proton"}, "(p.)")
+    options = mri.MriOptions(pipeline, find, "l.csv", ["a", "b"], 7.0, 0.4, 0.3, 5, "n")
+    assert given == {"source": "SOURCE", "out": "OUT", "options": options, "workers": 3}
+    captured = capsys.readouterr()
+    assert "left out: SOURCE/p1: torn" in captured.err and "1 problems" in captured.out
+
+
 @pytest.mark.parametrize(
     "command, message",
     [
         (["prepare", "patches", "absent", "out"], "error: absent does not exist"),
+        (["prepare", "mri", "absent", "out"], "error: absent does not exist"),
         (["simulate", "patches", "a.npz", "--patients", "1"], "error: patients is 1"),
     ],
 )
@@ -91,7 +121,10 @@ def test_wrong_words_give_exit_code_2(words: list[str], capsys: pytest.CaptureFi
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["prepare", "patches", "--help"], ["simulate", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["--version"], ["prepare", "patches", "--help"], ["prepare", "mri", "--help"], ["simulate", "--help"]],
+)
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
     script = (
         "import sys\nfrom monai_memvit.__main__ import main\n"

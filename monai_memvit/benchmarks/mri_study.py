@@ -88,8 +88,9 @@ def _train_and_test(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, 
     network = parser.get_parsed_content("network")
     names = parser.get_parsed_content("channel_names")
     found = _figures(parser, "")
-    with memory_off(network):
-        found |= {f"{name}_memory_off": value for name, value in _figures(parser, "").items()}
+    if settings["memory_layers"]:
+        with memory_off(network):
+            found |= {f"{name}_memory_off": value for name, value in _figures(parser, "").items()}
     for missing, name in enumerate(names):
         with only_channels(network, [c for c in range(len(names)) if c != missing]):
             found |= _figures(parser, f"_without_{name}")
@@ -133,7 +134,8 @@ def slices_table(rows: list[dict[str, Any]]) -> str:
     lines = ["| arm (seeds) | AUC | balanced accuracy | accuracy | AUC, memory off |", "|---|---|---|---|---|"]
     for arm, runs in arms.items():
         if runs:
-            cells = [spread(_column(runs, name)) for name in (*metrics, "auc_memory_off")]
+            shown = [name for name in (*metrics, "auc_memory_off") if name in runs[0]]
+            cells = [spread(_column(runs, name)) for name in shown] + [""] * (4 - len(shown))
             lines.append("| " + " | ".join([f"{arm} ({len(runs)})", *cells]) + " |")
     lines += [
         "",

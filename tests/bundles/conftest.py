@@ -1,4 +1,4 @@
-"""A small simulated cohort, and the bundle's commands on it."""
+"""Small cohorts, and the bundles' commands on them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,63 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from monai_memvit.__main__ import main
 
 ROOT = Path(__file__).parents[2]
-BUNDLE = ROOT / "bundles" / "histology_patch_classification"
+BUNDLES = {
+    "histology": ROOT / "bundles" / "histology_patch_classification",
+    "glioma": ROOT / "bundles" / "glioma_mri_classification",
+}
 
 
 @pytest.fixture(scope="session")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve simulated patients, prepared: the folder with their datalist."""
     folder = tmp_path_factory.mktemp("cohort")
-    assert main(["simulate", "patches", str(folder / "cohort.npz"), "--patients", "12", "--patches-per-patient", "12"]) == 0
+    assert (
+        main(["simulate", "patches", str(folder / "cohort.npz"), "--patients", "12", "--patches-per-patient", "12"])
+        == 0
+    )
     assert main(["prepare", "patches", str(folder / "cohort.npz"), str(folder / "data")]) == 0
     return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def slices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Slices of fifteen made-up patients in five sequences, some of them absent: the folder with their datalist."""
+    folder = tmp_path_factory.mktemp("slices")
+    random = np.random.default_rng(0)
+    patient, label = np.repeat(np.arange(15), 8), np.tile([0, 0, 0, 1, 1, 1, 0, 0], 15)
+    image = random.normal(100, 10, (120, 32, 32, 5))
+    image[:, :6] = image[:, -6:] = image[:, :, :6] = image[:, :, -6:] = 0  # air around the head
+    image[label == 1, 12:18, 12:18] += 60
+    names = {"patient": patient, "label": label, "image": image.astype(np.uint8), "slice_no": np.tile(np.arange(8), 15)}
+    missing = random.random((15, 5)) < [0.3, 0.3, 0.3, 0, 0.3]
+    np.savez(folder / "slices.npz", channel_missing=missing, **names)
+    sequences = "t1,t2,flair,t1gd,apt"
+    assert main(["prepare", "mri", str(folder / "slices.npz"), str(folder / "data"), "--sequences", sequences]) == 0
+    return folder / "data"
+
+
+@pytest.fixture
+def datasets(cohort: Path, slices: Path) -> dict[str, Path]:
+    """The prepared data of each bundle."""
+    return {"histology": cohort, "glioma": slices}
 
 
 class BundleCommand:
     """``python -m monai.bundle run`` as a user types it, in a process of its own."""
 
-    def __init__(self, data: Path, out: Path) -> None:
-        self.out = out
-        self.fixed = ["--bundle_root", str(BUNDLE), "--dataset_dir", str(data)]
+    def __init__(self, bundle: Path, data: Path, out: Path) -> None:
+        self.bundle, self.out = bundle, out
+        self.fixed = ["--bundle_root", str(bundle), "--dataset_dir", str(data)]
         self.fixed += ["--batch_size", "16", "--logging_file", "False"]
 
     def words(self, config: str, *options: str) -> list[str]:
-        files = [BUNDLE / "configs" / name for name in config.split("+")]
+        files = [self.bundle / "configs" / name for name in config.split("+")]
         named = str(files[0]) if len(files) == 1 else str([str(f) for f in files])
         folders = ["--output_dir", str(self.out / "results")]
         if files[0].name == "train.yaml":
@@ -60,5 +90,11 @@ class BundleCommand:
 
 @pytest.fixture
 def bundle(cohort: Path, tmp_path: Path) -> BundleCommand:
-    """The bundle's commands, writing to a folder of the test."""
-    return BundleCommand(cohort, tmp_path)
+    """The histology bundle's commands, writing to a folder of the test."""
+    return BundleCommand(BUNDLES["histology"], cohort, tmp_path)
+
+
+@pytest.fixture
+def glioma(slices: Path, tmp_path: Path) -> BundleCommand:
+    """The glioma bundle's commands, writing to a folder of the test."""
+    return BundleCommand(BUNDLES["glioma"], slices, tmp_path)

@@ -15,7 +15,7 @@ import torch
 
 from monai_memvit.data import Datalist, IdentityKey, load_section
 
-from .conftest import BundleCommand
+from .conftest import BUNDLES, BundleCommand
 
 pytestmark = pytest.mark.slow
 EPOCHS = ("--max_epochs", "4")
@@ -141,7 +141,7 @@ def test_distilling_lets_no_case_in_that_was_kept_out_of_training(bundle: Bundle
 def test_killed_run_resumes_bit_for_bit(
     bundle: BundleCommand, cohort: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    whole = BundleCommand(cohort, tmp_path_factory.mktemp("whole"))
+    whole = BundleCommand(BUNDLES["histology"], cohort, tmp_path_factory.mktemp("whole"))
     whole("train.yaml", *EPOCHS)
 
     process = bundle.start(*bundle.words("train.yaml", *EPOCHS))
@@ -172,7 +172,7 @@ def test_two_ranks_fill_one_memory(bundle: BundleCommand, cohort: Path) -> None:
 
 def test_evidence_is_refused_for_another_table_of_ids(bundle: BundleCommand, cohort: Path, tmp_path: Path) -> None:
     bundle("train.yaml", "--max_epochs", "1")
-    other = BundleCommand(with_other_ids(cohort, tmp_path / "other"), tmp_path)
+    other = BundleCommand(BUNDLES["histology"], with_other_ids(cohort, tmp_path / "other"), tmp_path)
     words = other.words("inference.yaml", "--checkpoint", str(tmp_path / "models" / "model.pt"))
     process = other.start(*words)
     printed, _ = process.communicate()

@@ -8,10 +8,10 @@ from typing import Any
 # name -> module; they need MONAI, pydicom or SimpleITK, so they are loaded on first use.
 _HOMES = {
     "CachedCase": ".case_cache",
-    "CaseReport": ".case_report",
     "FindOptions": ".find_options",
     "LeftOut": ".studies",
     "MASKS": ".studies",
+    "MriCaseReport": ".case_report",
     "MriOptions": ".prepare",
     "MriPipeline": ".pipeline",
     "MriReport": ".report",

@@ -9,13 +9,13 @@ from typing import Any
 from .case_cache import CASES, CachedCase
 from .moved_sequence import MovedSequence
 
-__all__ = ["CaseReport", "report_case"]
+__all__ = ["MriCaseReport", "report_case"]
 
 _WORTH_A_NOTE = 0.02
 
 
 @dataclass(frozen=True)
-class CaseReport:
+class MriCaseReport:
     """One case that was prepared.
 
     Args:
@@ -45,7 +45,7 @@ class CaseReport:
     notes: list[str] = field(default_factory=list)
 
 
-def report_case(case: CachedCase, labelled: int, ambiguous: int) -> CaseReport:
+def report_case(case: CachedCase, labelled: int, ambiguous: int) -> MriCaseReport:
     """Put together what is known of a prepared case.
 
     Args:
@@ -56,7 +56,7 @@ def report_case(case: CachedCase, labelled: int, ambiguous: int) -> CaseReport:
     record, study = case.record, case.study
     found = {name: MovedSequence.of(entry["registration"]) for name, entry in record["sequences"].items()}
     moved = {name: how for name, how in found.items() if how is not None}
-    return CaseReport(
+    return MriCaseReport(
         case_key=study.case_key,
         folder=f"{CASES}/{case.folder.name}",
         sequences={

@@ -13,7 +13,7 @@ from .pipeline import MriPipeline
 from .prepared_case import PreparedCase
 from .sequence_places import affine_of, place_sequence
 from .shown_brain import shown_brain, slices_shown
-from .slice_grid import SliceGrid, resample, slice_grid
+from .slice_grid import SliceGrid, onto_slices, slice_grid
 from .slice_masks import MaskOnSlices, brain_on_slices, tumour_on_slices
 from .studies import Study
 
@@ -94,7 +94,7 @@ def _sampled(
 
     if pipeline.bias_field and name not in _RATIO_MAPS:
         volume = CorrectBiasField()(volume, name=name)
-    return resample(volume[0].numpy(), affine_of(volume), grid, _matrix(place))
+    return onto_slices(volume[0].numpy(), affine_of(volume), grid, _matrix(place))
 
 
 def _stack(
@@ -148,7 +148,7 @@ def _areas(brain: MaskOnSlices, tumour: MaskOnSlices | None, grid: SliceGrid, pi
 def _before(volumes: Volumes, places: Places, slice_: SliceGrid) -> dict[str, np.ndarray]:
     """One slice of every moved sequence where its file says that it is."""
     return {
-        name: resample(volume[0].numpy(), affine_of(volume), slice_)[0]
+        name: onto_slices(volume[0].numpy(), affine_of(volume), slice_)[0]
         for name, volume in volumes.items()
         if (place := places[name]) is not None and not place["identical_space"]
     }

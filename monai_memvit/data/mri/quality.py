@@ -55,7 +55,7 @@ def quality_picture(case: PreparedCase) -> Any:
     names = [name for name, present in zip(case.record["pipeline"]["sequences"], case.channel_mask) if present]
     height = 3.1 * len(names)
     figure = Figure(figsize=(9.5, height))
-    figure.subplots_adjust(0.03, 0.45 / height, 0.97, 1 - 0.3 / height, 0.1, 0.25)
+    figure.subplots_adjust(0.03, 0.65 / height, 0.97, 1 - 0.3 / height, 0.1, 0.25)
     for axes, name in zip(figure.subplots(len(names), 3, squeeze=False), names):
         _draw_row(axes, case, name)
     figure.supxlabel(f"slice {case.fullest_slice}: reference and sequence in alternating fields", size=8)

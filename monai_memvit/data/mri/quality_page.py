@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from .case_report import CaseReport
+from .case_report import MriCaseReport
 from .studies import StudyProblem
 
 __all__ = ["quality_page"]
 
 
-def quality_page(cases: Sequence[CaseReport], problems: Sequence[StudyProblem]) -> str:
+def quality_page(cases: Sequence[MriCaseReport], problems: Sequence[StudyProblem]) -> str:
     """An HTML page with one row per case that links to its picture; what was left out comes first.
 
     Args:
@@ -31,7 +31,7 @@ def quality_page(cases: Sequence[CaseReport], problems: Sequence[StudyProblem]) 
     )
 
 
-def _row(case: CaseReport, names: Sequence[str]) -> str:
+def _row(case: MriCaseReport, names: Sequence[str]) -> str:
     link = f'<a href="{escape(case.folder)}/quality.png">{escape(case.case_key)}</a>'
     cells = [f"<td>{link}</td><td>{case.kept} of {case.slices}</td>"]
     for name in names:

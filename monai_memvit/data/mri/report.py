@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .case_report import CaseReport
+from .case_report import MriCaseReport
 from .studies import StudyProblem
 
 __all__ = ["MriReport", "position_shares"]
@@ -41,7 +41,7 @@ class MriReport:
     counts: Mapping[str, Mapping[str, int]]
     groups: Mapping[str, int]
     positions: Mapping[str, Mapping[str, float]]
-    cases: list[CaseReport]
+    cases: list[MriCaseReport]
     problems: list[StudyProblem]
 
     def as_dict(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _table(head: Sequence[str], rows: Iterator[list[str]]) -> Iterator[str]:
         yield f"| {' | '.join(cell.replace('|', '¦') for cell in row)} |"
 
 
-def _describe(case: CaseReport) -> str:
+def _describe(case: MriCaseReport) -> str:
     kept = f"{case.slices} slices, {case.kept} with enough brain, {case.labelled} labelled, {case.ambiguous} ambiguous"
     lines = [f"### {case.case_key}\n", f"{kept}; [picture]({case.folder}/quality.png).\n"]
     lines += _table(["channel", "series", "why", "registration"], _sequence_rows(case))
@@ -106,11 +106,11 @@ def _describe(case: CaseReport) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _sequence_rows(case: CaseReport) -> Iterator[list[str]]:
+def _sequence_rows(case: MriCaseReport) -> Iterator[list[str]]:
     for name, found in case.sequences.items():
         first, *rest = found["files"]
         series = f"{found['description']} ({first}{f' and {len(rest)} more' if rest else ''})"
-        moved = str(case.moved[name]) if name in case.moved else "not registered"
+        moved = str(case.moved[name]) if name in case.moved else "the reference, or not registered"
         yield [name, series, f"{found['reason']} ({found['score']:.2f})", moved]
 
 

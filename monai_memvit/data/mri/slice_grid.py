@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["SliceGrid", "map_points", "resample", "slice_grid", "within"]
+__all__ = ["SliceGrid", "map_points", "onto_slices", "slice_grid", "within"]
 
 # World axis (right, front, top) that slices are counted along -> world direction of rows going down, of columns going
 # right: sagittal pictures look front to left, coronal and axial ones show the patient's right on the left.
@@ -90,7 +90,7 @@ def _nearest_world_axes(directions: NDArray[np.float64]) -> list[int]:
     return [int(world[list(axes).index(axis)]) for axis in range(3)]
 
 
-def resample(
+def onto_slices(
     volume: NDArray[np.float32], affine: NDArray[np.float64], grid: SliceGrid, matrix: NDArray[np.float64] | None = None
 ) -> NDArray[np.float32]:
     """Sample a volume at the pixels of a grid, once.

@@ -47,9 +47,9 @@ def register(fixed: Any, moving: Any, options: RegistrationOptions | None = None
     try:
         start, matrix = _best_of_starts(pair)
         for level in range(1, len(options.levels_mm)):
-            matrix = _refined(pair, matrix, level)
+            matrix = _settled(pair, matrix, level)
         if options.kind == "affine":
-            matrix = _refined(pair, matrix, -1, affine=True)
+            matrix = _climbed(pair, matrix, -1, affine=True)
     except RuntimeError as error:  # ITK's: the optimiser lost the moving volume
         return Registration(np.eye(4), before, before, False, f"the optimiser gave up: {str(error).splitlines()[-1]}")
     after = pair.mutual_information(matrix)
@@ -84,17 +84,39 @@ def _best_of_starts(pair: VolumePair) -> tuple[_Matrix, _Matrix]:
     laid = max(middles, centres, key=pair.worth)
     starts = [laid] if pair.worth(laid) > pair.worth(scanner) else []
     starts += [scanner] if pair.overlap(scanner) else []
-    ends = [(start, _refined(pair, start, 0)) for start in starts]
+    ends = [(start, _climbed(pair, start, 0)) for start in starts]
     return max(ends, key=lambda found: pair.worth(found[1]))
 
 
-def _refined(pair: VolumePair, matrix: _Matrix, level: int, affine: bool = False) -> _Matrix:
-    transform = _transform_about(pair.fixed.centre, matrix, affine)
-    step = pair.options.levels_mm[level] / (1 if level == 0 else 2)
+def _climbed(pair: VolumePair, matrix: _Matrix, level: int, affine: bool = False) -> _Matrix:
+    """Up to the next peak by conjugate gradients with line searches: slow, but far, and never downhill."""
+    side = pair.options.levels_mm[level]
+    method = pair.method(level)
+    method.SetOptimizerAsConjugateGradientLineSearch(
+        learningRate=side,
+        numberOfIterations=pair.options.iterations,
+        lineSearchUpperLimit=3.0,
+        lineSearchMaximumIterations=8,
+        maximumStepSizeInPhysicalUnits=side,
+    )
+    return _optimised(method, pair, matrix, level, affine)
+
+
+def _settled(pair: VolumePair, matrix: _Matrix, level: int) -> _Matrix:
+    """To the top of a peak near by: steps that shrink at each turn."""
     method = pair.method(level)
     method.SetOptimizerAsRegularStepGradientDescent(
-        step, _SMALLEST_STEP_MM, pair.options.iterations, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-6
+        learningRate=pair.options.levels_mm[level] / 2,
+        minStep=_SMALLEST_STEP_MM,
+        numberOfIterations=3 * pair.options.iterations,
+        relaxationFactor=0.6,
+        gradientMagnitudeTolerance=1e-6,
     )
+    return _optimised(method, pair, matrix, level, affine=False)
+
+
+def _optimised(method: Any, pair: VolumePair, matrix: _Matrix, level: int, affine: bool) -> _Matrix:
+    transform = _transform_about(pair.fixed.centre, matrix, affine)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(transform, inPlace=True)
     method.Execute(pair.fixed.levels[level], pair.moving.levels[level])

@@ -12,6 +12,7 @@ from .registration_metric import VolumePair
 __all__ = ["lies_at_peak", "sign_of_failure"]
 
 _LOST = 0.01  # part of the mutual information that sampling may take from volumes that were aligned already
+_RELIEF = 0.02  # how much lower it must be around a peak: noise against noise has hills, too
 _FAR, _NEAR = 6.0, 2.0  # mm and degrees: a turn by as many degrees moves the rim of a head about as far
 
 
@@ -59,7 +60,7 @@ def sign_of_failure(
 
 def _no_peak(pair: VolumePair, matrix: NDArray[np.float64]) -> str:
     top, beside = _peak(pair, matrix, _FAR, level=0)
-    if beside < top:
+    if beside < top * (1 - _RELIEF):
         return ""
     return f"no peak of mutual information: {beside:.4f} nats {_FAR:g} mm or degrees beside, {top:.4f} there"
 

@@ -22,7 +22,8 @@ class RegistrationOptions:
         samples: random points of the reference at which the mutual information is estimated, at most.
         seed: of these points; the same seed gives the same transform.
         bins: of the joint histogram, on each side.
-        iterations: of the optimiser, on each level, at most.
+        iterations: line searches on the coarsest level and for an affine, at most; finer levels take up to three times
+            as many single steps.
         threads: of one registration. With 1 the result is the same to the bit each time; with more, threads add up in
             any order, and results differ in the last digits.
         max_rotation_deg: a larger rotation is taken for a failure.
@@ -39,7 +40,7 @@ class RegistrationOptions:
     samples: int = 100_000
     seed: int = 0
     bins: int = 32
-    iterations: int = 60
+    iterations: int = 20
     threads: int = 1
     max_rotation_deg: float = 30.0
     max_shift_mm: float = 60.0

@@ -164,8 +164,7 @@ def test_a_killed_run_is_taken_up_and_gives_the_same_bytes(
     while not re.search(rb" [2-9]/12", shown):
         shown += process.stderr.read(1)
     process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stderr.read()  # its end: the last of the worker processes is gone
+    process.communicate()  # until its stderr ends: the last of the worker processes is gone
     done = finished(out)
     assert 2 <= len(done) < 12
     (out / "cases" / f".{'a' * 32}.{'0' * 16}.tmp").mkdir()  # what a kill leaves in the middle of a case

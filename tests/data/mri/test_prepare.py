@@ -87,7 +87,7 @@ def test_a_table_gives_labels_and_splits(source: Path, tmp_path: Path) -> None:
     rows = ["case,slice,label,split"]
     splits = ["train", "train", "val", "val", "test"]
     rows += [f"p{case},{number},{number % 2},{split}" for case, split in enumerate(splits) for number in (2, 3, 4)]
-    rows += ["p0,99,tumour,train", "p9,1,normal,train"]
+    rows += ["p0,99,tumour,train", "p9,1,even,train"]
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     options = MriOptions(TINY, labels=tmp_path / "labels.csv", class_names=("even", "odd", "tumour"))
     report = prepare(source, tmp_path / "out", options)

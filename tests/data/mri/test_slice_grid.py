@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from monai_memvit.data.mri.slice_grid import map_points, resample, slice_grid, within
+from monai_memvit.data.mri.slice_grid import map_points, onto_slices, slice_grid, within
 
 
 def stored(spacing: tuple[float, float, float], axes: tuple[int, int, int], signs: tuple[int, ...]) -> np.ndarray:
@@ -32,7 +32,7 @@ def test_axial_pictures_are_upright_however_the_volume_is_stored(axes, signs) ->
     # next slice: towards the head; next row: towards the back; next column: towards the left, all in RAS
     np.testing.assert_array_equal(grid.affine[:3, :3], [[0, 0, -1], [0, -1, 0], [1, 0, 0]])
     volume = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    found = resample(volume, affine, grid)
+    found = onto_slices(volume, affine, grid)
     kept = np.moveaxis(volume, np.argsort(axes), range(3))  # X, Y, Z of the world
     kept = kept[tuple(slice(None, None, s) for s in np.array(signs)[np.argsort(axes)])]
     expected = kept.transpose(2, 1, 0)[:, ::-1, ::-1]
@@ -72,7 +72,7 @@ def test_an_oblique_volume_keeps_its_own_slices() -> None:
     grid = slice_grid(affine, (8, 8, 5), size=8, spacing_mm=1.0)
     np.testing.assert_allclose(grid.affine[:3, 0], affine[:3, 2])
     volume = np.random.default_rng(0).normal(size=(8, 8, 5)).astype(np.float32)
-    found = resample(volume, affine, grid)
+    found = onto_slices(volume, affine, grid)
     np.testing.assert_allclose(found, volume.transpose(2, 1, 0)[:, ::-1, ::-1], atol=1e-5)
 
 
@@ -83,7 +83,7 @@ def test_a_moved_volume_is_sampled_where_the_matrix_says() -> None:
     grid = slice_grid(affine, volume.shape, size=9, spacing_mm=1.0)
     matrix = np.eye(4)
     matrix[0, 3] = 2.0  # what lies at x in the reference lies at x + 2 in the volume
-    place = np.argwhere(resample(volume, affine, grid, matrix) > 0.5)
+    place = np.argwhere(onto_slices(volume, affine, grid, matrix) > 0.5)
     np.testing.assert_allclose(map_points(place, grid.affine), [[4.0, 4.0, 6.0]])
 
 
@@ -91,9 +91,9 @@ def test_fine_voxels_are_averaged_before_they_are_sampled() -> None:
     noise = np.random.default_rng(0).normal(size=(64, 64, 3)).astype(np.float32)
     affine = np.diag([0.25, 0.25, 4.0, 1.0])
     grid = slice_grid(affine, noise.shape, size=12, spacing_mm=1.0)
-    assert resample(noise, affine, grid).std() < 0.35  # single voxels would give 1
+    assert onto_slices(noise, affine, grid).std() < 0.35  # single voxels would give 1
     same = slice_grid(affine, noise.shape, size=48, spacing_mm=0.25)
-    assert resample(noise, affine, same).std() == pytest.approx(noise[8:56, 8:56].std(), rel=0.05)
+    assert onto_slices(noise, affine, same).std() == pytest.approx(noise[8:56, 8:56].std(), rel=0.05)
 
 
 def test_the_outermost_voxels_count_in_full() -> None:

@@ -1,4 +1,4 @@
-"""The histology bundle as other software sees it: metadata, properties, prefixes, network."""
+"""The bundles as other software sees them: metadata, properties, prefixes, network."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from monai.bundle import ConfigWorkflow, verify_net_in_out
 from monai.data import set_track_meta
 from monai.utils import set_determinism
 
-from .conftest import BUNDLE, ROOT
+from .conftest import BUNDLES, ROOT
 
-CONFIGS = sorted((BUNDLE / "configs").glob("*.yaml"))
+CONFIGS = sorted(path for bundle in BUNDLES.values() for path in (bundle / "configs").glob("*.yaml"))
+each_bundle = pytest.mark.parametrize("name", BUNDLES)
 MANDATORY = {
     "version", "monai_version", "pytorch_version", "numpy_version", "required_packages_version", "task", "description",
     "authors", "copyright", "network_data_format",
@@ -42,7 +43,7 @@ def monai_as_it_was() -> Iterator[None]:
     set_determinism(seed=None)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.name)
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: f"{p.parts[-3]}/{p.name}")
 def test_targets_keep_to_the_documented_prefixes(path: Path) -> None:
     found = targets(yaml.safe_load(path.read_text()))
     assert [t for t in found if not t.startswith(tuple(admitted()))] == []
@@ -53,13 +54,15 @@ def test_no_documented_prefix_is_unused() -> None:
     assert [p for p in admitted() if not any(t.startswith(p) for t in found)] == []
 
 
-def test_no_python_travels_in_the_bundle() -> None:
-    assert list(BUNDLE.rglob("*.py")) == []
-    assert (BUNDLE / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+@each_bundle
+def test_no_python_travels_in_the_bundle(name: str) -> None:
+    assert list(BUNDLES[name].rglob("*.py")) == []
+    assert (BUNDLES[name] / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
-def test_metadata_is_complete() -> None:
-    metadata = json.loads((BUNDLE / "configs" / "metadata.json").read_text())
+@each_bundle
+def test_metadata_is_complete(name: str) -> None:
+    metadata = json.loads((BUNDLES[name] / "configs" / "metadata.json").read_text())
     assert MANDATORY - set(metadata) == set()
     assert metadata["version"] in metadata["changelog"]
     image, pred = metadata["network_data_format"]["inputs"]["image"], metadata["network_data_format"]["outputs"]["pred"]
@@ -67,28 +70,30 @@ def test_metadata_is_complete() -> None:
     assert len(pred["channel_def"]) == pred["num_channels"]
 
 
+@each_bundle
 @pytest.mark.parametrize("kind, config", [("train", "train.yaml"), ("infer", "inference.yaml")])
 def test_properties_are_where_monai_looks_for_them(
-    kind: str, config: str, cohort: Path, tmp_path: Path, monai_as_it_was: None
+    name: str, kind: str, config: str, datasets: dict[str, Path], tmp_path: Path, monai_as_it_was: None
 ) -> None:
     workflow = ConfigWorkflow(
-        config_file=str(BUNDLE / "configs" / config),
-        meta_file=str(BUNDLE / "configs" / "metadata.json"),
+        config_file=str(BUNDLES[name] / "configs" / config),
+        meta_file=str(BUNDLES[name] / "configs" / "metadata.json"),
         logging_file=False,
         workflow_type=kind,
-        bundle_root=str(BUNDLE),
-        dataset_dir=str(cohort),
+        bundle_root=str(BUNDLES[name]),
+        dataset_dir=str(datasets[name]),
         output_dir=str(tmp_path),
     )
     workflow.initialize()
     assert not workflow.check_properties()
 
 
-def test_the_fresh_network_matches_the_metadata(cohort: Path) -> None:
+@each_bundle
+def test_the_fresh_network_matches_the_metadata(name: str, datasets: dict[str, Path]) -> None:
     verify_net_in_out(
         net_id="network_def",
-        meta_file=str(BUNDLE / "configs" / "metadata.json"),
-        config_file=str(BUNDLE / "configs" / "inference.yaml"),
+        meta_file=str(BUNDLES[name] / "configs" / "metadata.json"),
+        config_file=str(BUNDLES[name] / "configs" / "inference.yaml"),
         device="cpu",
-        dataset_dir=str(cohort),
+        dataset_dir=str(datasets[name]),
     )

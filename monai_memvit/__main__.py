@@ -158,7 +158,9 @@ def _add_prepare_mri(modalities: argparse._SubParsersAction[argparse.ArgumentPar
         "up where it was. Labels come from tumour masks, or from a CSV with the columns case, slice, label and perhaps "
         "split; slices count from 0, axial ones from the feet up.",
     )
-    parser.add_argument("source", metavar="SOURCE", help="folder of studies, or a CSV of their files")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="folder of studies, a CSV of their files, or an .npz of slices"
+    )
     parser.add_argument("out", metavar="OUT", help="folder for cases, datalist.json, reports and identity.key")
     parser.add_argument("--name", help="name of the data set; default: that of SOURCE")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; default: one per core")
@@ -209,6 +211,10 @@ def _add_mri_pipeline(group: argparse._ArgumentGroup) -> None:
 
 
 def _prepare_mri(options: argparse.Namespace) -> int:
+    return _prepare_slices(options) if options.source.endswith(".npz") else _prepare_studies(options)
+
+
+def _prepare_studies(options: argparse.Namespace) -> int:
     from monai_memvit.data.mri import FindOptions, MriOptions, MriPipeline, prepare_mri
 
     sequences = tuple(options.sequences)
@@ -247,6 +253,18 @@ def _prepare_mri(options: argparse.Namespace) -> int:
         print(f"left out: {problem}", file=sys.stderr)
     print(report)
     return 3 if report.problems else 0
+
+
+def _prepare_slices(options: argparse.Namespace) -> int:
+    from monai_memvit.data.mri import SliceArchiveOptions, prepare_slice_archive
+
+    splits = {"val_fraction": options.val_fraction, "test_fraction": options.test_fraction, "seed": options.seed}
+    names = SliceArchiveOptions(options.sequences, options.class_names, name=options.name, **splits)
+    report = prepare_slice_archive(options.source, options.out, names, progress=True)
+    for image in report.broken:
+        print(f"broken: {image.where}: {image.cause}", file=sys.stderr)
+    print(report)
+    return 3 if report.broken else 0
 
 
 def _mapped(text: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from monai_memvit.benchmarks.slice_shortcut import shortcut_baseline
 from monai_memvit.data import prepare_patches
-from monai_memvit.data.mri.slice_archive import SliceArchiveOptions, prepare_slice_archive
+from monai_memvit.data.mri.archives.slice_archive import SliceArchiveOptions, prepare_slice_archive
 
 
 def cohort(folder: Path, rule: str) -> Path:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..fingerprint import array_digest
 from .case_folder import new_folder, remove_unfinished
-from .pipeline import MriPipeline
+from .slices.pipeline import MriPipeline
 from .studies import Study, StudyProblem
 from .workers import run_each
 
@@ -148,8 +148,8 @@ def _is_whole(folder: Path) -> bool:
 
 def _prepare_case(pipeline: MriPipeline, task: tuple[Study, Path]) -> str:
     """In a worker's process: prepare a case and write its folder."""
-    from .preprocess import preprocess_study
     from .quality import quality_picture
+    from .slices.preprocess import preprocess_study
 
     study, target = task
     case = preprocess_study(study, pipeline)

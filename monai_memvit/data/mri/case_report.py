@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .case_cache import CASES, CachedCase
-from .moved_sequence import MovedSequence
+from .slices.moved_sequence import MovedSequence
 
 __all__ = ["MriCaseReport", "report_case"]
 

@@ -13,8 +13,8 @@ from ..datalist import load_channel_names, load_section
 from ..identity import IdentityKey
 from ..inference_cases import CaseList
 from .case_cache import CachedCase, cache_cases
-from .find import find_studies
 from .pipeline_file import load_pipeline
+from .sources.find import find_studies
 
 __all__ = ["load_new_slices"]
 

@@ -34,7 +34,8 @@ class LabelTable:
 def read_label_table(path: Path, class_names: Sequence[str]) -> LabelTable:
     """Read the columns ``case``, ``slice`` and ``label``, and ``split`` where there is one.
 
-    ``slice`` counts the slices of the reference sequence from 0, as :func:`monai_memvit.data.mri.slice_grid.slice_grid`
+    ``slice`` counts the slices of the reference sequence from 0, as
+    :func:`monai_memvit.data.mri.slices.slice_grid.slice_grid`
     does (axial ones from the feet up); a prepared case's array has the same numbers. ``label`` is the name of a class,
     or its index. A table of ``case`` and ``split`` only is for labels that come from tumour masks.
 

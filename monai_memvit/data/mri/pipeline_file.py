@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import atomic_write_json
-from .find_options import FindOptions
-from .pipeline import MriPipeline
+from .slices.pipeline import MriPipeline
+from .sources.find_options import FindOptions
 
 __all__ = ["PIPELINE_FILE", "load_pipeline", "save_pipeline"]
 

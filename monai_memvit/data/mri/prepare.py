@@ -19,14 +19,14 @@ from ..patches.sections import assign_sections
 from ..patches.source import PatchRecord
 from .case_cache import CASES, CachedCase, cache_cases
 from .case_report import report_case
-from .find import find_studies
-from .find_options import FindOptions
 from .labels import LabelTable, read_label_table
-from .pipeline import MriPipeline
 from .pipeline_file import save_pipeline
 from .quality_page import quality_page
 from .report import MriReport, position_shares
 from .slice_labels import LabelledCase, check_table, label_cases
+from .slices.pipeline import MriPipeline
+from .sources.find import find_studies
+from .sources.find_options import FindOptions
 from .studies import StudyProblem
 
 __all__ = ["MriOptions", "prepare_mri"]
@@ -93,7 +93,7 @@ def prepare_mri(
     into a folder.
 
     Args:
-        source: folder of studies, or a CSV of files (see :func:`monai_memvit.data.mri.find.find_studies`).
+        source: folder of studies, or a CSV of files (see :func:`monai_memvit.data.mri.sources.find.find_studies`).
         out: folder; made where absent.
         options: how to read, label and split.
         workers: processes; by default one per core, 0 for none but this one. The result does not depend on them.

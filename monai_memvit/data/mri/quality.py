@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from monai.utils import optional_import
 
-from .moved_sequence import MovedSequence
-from .prepared_case import PreparedCase
+from .slices.moved_sequence import MovedSequence
+from .slices.prepared_case import PreparedCase
 
 Figure, _ = optional_import(
     "matplotlib.figure", name="Figure", descriptor='pictures need matplotlib: pip install "monai_memvit[mri]"'

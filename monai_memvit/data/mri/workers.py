@@ -21,7 +21,7 @@ _PRELOADED = [
     "SimpleITK",
     "nibabel",
     "matplotlib.backends.backend_agg",
-    "monai_memvit.data.mri.preprocess",
+    "monai_memvit.data.mri.slices.preprocess",
     "monai_memvit.data.mri.quality",
 ]
 

@@ -178,7 +178,7 @@ def write_nifti() -> Callable[..., Path]:
 
 @pytest.fixture
 def write_cohort() -> Callable[..., Path]:
-    """Write a folder of cases of skull-stripped blobs with a tumour, all sequences of a case on one grid of 8 slices."""
+    """Write a folder of cases: skull-stripped blobs with a tumour, all sequences on one grid of 8 slices."""
 
     def write(folder: Path, cases: int = 4, names: tuple[str, ...] = ("t1", "t2", "flair", "t1gd")) -> Path:
         x, y, z = np.meshgrid(np.arange(20) - 10, np.arange(24) - 12, np.arange(8) - 4, indexing="ij")

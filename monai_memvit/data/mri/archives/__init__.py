@@ -1,0 +1,1 @@
+"""Slices that were co-registered elsewhere, in an npz archive."""

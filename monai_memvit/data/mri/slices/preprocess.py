@@ -32,9 +32,9 @@ def preprocess_study(study: Study, pipeline: MriPipeline) -> PreparedCase:
     """Load, check, register, correct, resample and normalise the sequences of one study.
 
     Registration says where a point of the reference lies in each sequence; every sequence is then sampled once, at the
-    pixels of the reference's slices (see ``slice_grid``). The brain is the mask that came with the study, else a simple foreground of the reference (:func:`monai_memvit.transforms.mri.foreground_mask`). Masks may
-    lie on any grid in the world of the reference. A sequence that shows less than half of the brain in a slice is
-    absent from that slice.
+    pixels of the reference's slices (see ``slice_grid``). The brain is the mask that came with the study, else a simple
+    foreground of the reference (:func:`monai_memvit.transforms.mri.foreground_mask`). Masks may lie on any grid in the
+    world of the reference. A sequence that shows less than half of the brain in a slice is absent from that slice.
 
     Args:
         study: its files.

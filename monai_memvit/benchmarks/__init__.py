@@ -13,6 +13,7 @@ _BENCHMARKS = {
     "memory": ("memory", "what the memory costs: training step, inference and bytes"),
     "mri-study": ("mri_study", "MoViT against the same network without memory on MRI slices, sequences missing"),
     "patches-study": ("patches_study", "MoViT against the same network without memory, paired, on prepared patches"),
+    "registration": ("registration", "how exactly and how fast MR sequences are co-registered"),
 }
 
 

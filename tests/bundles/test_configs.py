@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from monai.bundle import ConfigWorkflow, verify_net_in_out
+from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
 from monai.data import set_track_meta
 from monai.utils import set_determinism
 
@@ -97,3 +97,27 @@ def test_the_fresh_network_matches_the_metadata(name: str, datasets: dict[str, P
         device="cpu",
         dataset_dir=str(datasets[name]),
     )
+
+
+@each_bundle
+@pytest.mark.parametrize("word, meant", [("false", False), ("False", False), ("true", True), (False, False), (True, True)])
+@pytest.mark.parametrize(
+    "config, knob, read",
+    [("train", "resume", "resumed"), ("inference", "track_cases", "cases_tracked"), ("inference", "include_keys", "keys_included")],
+)
+def test_false_on_the_command_line_is_false(
+    name: str, config: str, knob: str, read: str, word: object, meant: bool
+) -> None:
+    parser = ConfigParser()
+    parser.read_config(str(BUNDLES[name] / "configs" / f"{config}.yaml"))
+    parser[knob] = word
+    assert parser.get_parsed_content(read) is meant
+    assert f"@{knob}'" not in yaml.dump(parser.get()), "handlers read what was understood, not the word"
+
+
+def test_tables_with_names_are_not_tracked_unless_asked_for() -> None:
+    for bundle in BUNDLES.values():
+        parser = ConfigParser()
+        parser.read_config(str(bundle / "configs" / "inference.yaml"))
+        parser["include_keys"] = "true"
+        assert parser.get_parsed_content("cases_tracked") is False

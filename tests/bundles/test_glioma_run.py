@@ -31,6 +31,10 @@ def test_train_distil_evaluate_infer(glioma: BundleCommand, slices: Path) -> Non
     check_tracking(glioma.out / "results" / "mlruns.db")
 
 
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
 def check_evaluation(folder: Path, slices: Path) -> None:
     report = json.loads((folder / "metrics.json").read_text())
     items = load_section(slices / "datalist.json", "test")
@@ -38,8 +42,8 @@ def check_evaluation(folder: Path, slices: Path) -> None:
     assert {"auc", "auprc_positive", "precision_positive", "recall_positive", "f1_positive"} <= report.keys()
     low, high = report["intervals"]["accuracy"]
     assert low <= report["accuracy"] <= high
-    assert len(list(csv.DictReader((folder / "cases.csv").open()))) == len({item["group_id"] for item in items})
-    subsets = list(csv.DictReader((folder / "channel_subsets.csv").open()))
+    assert len(rows_of(folder / "cases.csv")) == len({item["group_id"] for item in items})
+    subsets = rows_of(folder / "channel_subsets.csv")
     assert len(subsets) == 31 and int(subsets[-1]["cases"]) == len(items)
     for picture in ("overlay.png", "channel_subsets.png", "evidence.png", "confusion_matrix.png"):
         assert (folder / picture).read_bytes().startswith(b"\x89PNG")
@@ -79,8 +83,7 @@ def test_from_simulated_studies_to_a_new_patient(tmp_path: Path) -> None:
     checkpoint = str(tmp_path / "models" / "model.pt")
     bundle("inference.yaml", "--checkpoint", checkpoint, "--study", str(new), "--image_size", "64")
     found = tmp_path / "results" / "inference"
-    cases = list(csv.DictReader((found / "cases.csv").open()))
-    rows = list(csv.DictReader((found / "predictions.csv").open()))
+    cases, rows = rows_of(found / "cases.csv"), rows_of(found / "predictions.csv")
     assert len(cases) == 1 and int(cases[0]["slices"]) == len(rows) > 10
     known = {str(item["sample_id"]) for item in load_section(data / "datalist.json", "training")}
     assert {row["past_case_1"] for row in rows} <= known and not {row["sample_id"] for row in rows} & known

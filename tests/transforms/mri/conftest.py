@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
 from monai.data.meta_tensor import MetaTensor
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 # grey values of air, scalp, skull, fluid, grey matter, white matter, lesion
@@ -19,6 +20,8 @@ _CONTRAST = {
     "t2": (0.0, 0.4, 0.1, 1.0, 0.6, 0.4, 0.8),
     "flair": (0.0, 0.4, 0.1, 0.1, 0.6, 0.5, 0.9),
 }
+_STEP_MM = 2.0
+_LATTICE = np.stack([np.arange(-110.0, 110.1, _STEP_MM)] * 3)  # along x, y and z
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,11 @@ class Head:
         affine[:3, 3] = np.asarray(centre) - affine[:3, :3] @ ((np.asarray(shape) - 1) / 2)
         index = np.stack([*np.indices(shape), np.ones(shape)], axis=-1).reshape(-1, 4)
         to_head = (np.eye(4) if pose is None else np.linalg.inv(pose)) @ affine
-        within = [[*part, 0.0] for part in product((-0.25, 0.25), repeat=3)]  # of a voxel, which is their mean
-        clean = np.mean(
-            [np.array(_CONTRAST[sequence])[tissue(((index + part) @ to_head.T)[:, :3])] for part in within], 0
-        )
+        places = (index @ to_head.T)[:, :3]
+        voxel = (places - _LATTICE[:, 0, None].T) / _STEP_MM
+        clean = ndimage.map_coordinates(_contrast(sequence), voxel.T, order=1, prefilter=False)
         rng = np.random.default_rng(seed)
-        shaded = clean * (1 + 0.002 * (index @ to_head.T)[:, 0])
+        shaded = clean * (1 + 0.002 * places[:, 0])
         real, imaginary = noise * rng.standard_normal((2, len(index)))
         voxels = 1000 * np.hypot(shaded + real, imaginary).reshape(1, *shape)
         return MetaTensor(torch.from_numpy(voxels.astype(np.float32)), affine=torch.from_numpy(affine))
@@ -83,6 +85,17 @@ def tissue(points: np.ndarray) -> np.ndarray:
     label[inside((16, 14, 15), (32, 30, 14)) < 1] = 6
     label[inside((14, 40, 18), (0, 60, -66)) < 1] = 1  # a face: a head is no ball
     return label
+
+
+@cache
+def _labels() -> np.ndarray:
+    points = np.stack(np.meshgrid(*_LATTICE, indexing="ij"), axis=-1)
+    return tissue(points.reshape(-1, 3)).reshape(points.shape[:3])
+
+
+@cache
+def _contrast(sequence: str) -> np.ndarray:
+    return ndimage.gaussian_filter(np.array(_CONTRAST[sequence])[_labels()], 0.5)
 
 
 @pytest.fixture(scope="session")

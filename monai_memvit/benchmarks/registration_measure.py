@@ -194,7 +194,9 @@ def measure_times(threads: int, repeats: int, options: RegistrationOptions) -> d
     usual = SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads()
 
     def arm(workers: int, inner: int, everything: int) -> Callable[[], object]:
-        transform = CoRegisterd(list(volumes), _REFERENCE, replace(options, threads=inner), workers=workers)
+        transform = CoRegisterd(
+            list(volumes), _REFERENCE, replace(options, threads=inner), on_failure="flag", workers=workers
+        )
 
         def work() -> object:
             SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(everything)

@@ -169,7 +169,7 @@ def _add_prepare_mri(modalities: argparse._SubParsersAction[argparse.ArgumentPar
     _add_mri_pipeline(parser.add_argument_group("what is done to them"))
     labels = parser.add_argument_group("labels and splits")
     labels.add_argument("--labels", metavar="CSV", help="of case, slice, label (and split), or of case and split")
-    labels.add_argument("--class-names", type=_names, default=["normal", "tumour"], metavar="A,B,…", help="label order")
+    labels.add_argument("--class-names", type=_names, metavar="A,B,…", help="label order; default normal,tumour")
     labels.add_argument("--min-area", type=float, default=50.0, metavar="MM2", help="of tumour in a slice, default 50")
     labels.add_argument("--val-fraction", type=float, metavar="F", help="of the training patients, default 0.1")
     labels.add_argument("--test-fraction", type=float, metavar="F", help="of all patients, default 0.2")
@@ -177,9 +177,8 @@ def _add_prepare_mri(modalities: argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _add_mri_finding(group: argparse._ArgumentGroup) -> None:
-    sequences = ["t1", "t2", "flair", "t1gd", "apt"]
     group.add_argument(
-        "--sequences", type=_names, default=sequences, metavar="A,B,…", help="default t1,t2,flair,t1gd,apt"
+        "--sequences", type=_names, metavar="A,B,…", help="default t1,t2,flair,t1gd,apt; of an npz: needed"
     )
     group.add_argument(
         "--required", type=_names, metavar="A,B,…", help="a case without is left out; default: reference"
@@ -210,14 +209,18 @@ def _add_mri_pipeline(group: argparse._ArgumentGroup) -> None:
     )
 
 
+# What `prepare mri` reads for an archive of finished slices; the other options say how to make slices.
+_FOR_ARCHIVES = "source out name sequences class_names val_fraction test_fraction seed workers run".split()
+
+
 def _prepare_mri(options: argparse.Namespace) -> int:
     return _prepare_slices(options) if options.source.endswith(".npz") else _prepare_studies(options)
 
 
 def _prepare_studies(options: argparse.Namespace) -> int:
-    from monai_memvit.data.mri import FindOptions, MriOptions, MriPipeline, prepare_mri
+    from monai_memvit.data.mri import SEQUENCES, FindOptions, MriOptions, MriPipeline, prepare_mri
 
-    sequences = tuple(options.sequences)
+    sequences = tuple(options.sequences or SEQUENCES)
     pipeline = MriPipeline(
         sequences=sequences,
         reference=options.reference,
@@ -239,7 +242,7 @@ def _prepare_studies(options: argparse.Namespace) -> int:
             pipeline=pipeline,
             find=FindOptions(sequences, required, dict(options.map), options.patient_pattern),
             labels=options.labels,
-            class_names=options.class_names,
+            class_names=options.class_names or ["normal", "tumour"],
             min_area_mm2=options.min_area,
             val_fraction=options.val_fraction,
             test_fraction=options.test_fraction,
@@ -258,6 +261,13 @@ def _prepare_studies(options: argparse.Namespace) -> int:
 def _prepare_slices(options: argparse.Namespace) -> int:
     from monai_memvit.data.mri import SliceArchiveOptions, prepare_slice_archive
 
+    if not options.sequences:
+        raise ValueError(f"{options.source}: name its channels in their order, such as --sequences t1,flair,t1gd")
+    usual = vars(_parser(with_benchmarks=False).parse_args(["prepare", "mri", options.source, options.out]))
+    idle = [name for name, value in vars(options).items() if name not in _FOR_ARCHIVES and value != usual[name]]
+    if idle:
+        words = ", ".join("--" + name.replace("_", "-") for name in idle)
+        raise ValueError(f"{options.source} holds slices that are finished: {words} would do nothing, leave it out")
     splits = {"val_fraction": options.val_fraction, "test_fraction": options.test_fraction, "seed": options.seed}
     names = SliceArchiveOptions(options.sequences, options.class_names, name=options.name, **splits)
     report = prepare_slice_archive(options.source, options.out, names, progress=True)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from monai_memvit import __version__
 from monai_memvit.__main__ import main
+from monai_memvit.data import Datalist
 
 HEAVY = {"monai", "torch", "sklearn", "scipy", "PIL", "numpy"}
 
@@ -151,3 +152,35 @@ def test_python_dash_m_passes_the_exit_code_on(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
+
+
+def _archive(path: Path) -> str:
+    random = np.random.default_rng(0)
+    labels = np.tile([0, 1], 10)
+    image = random.integers(50, 99, (20, 16, 16, 2), dtype=np.uint8)
+    image[:, :2] = image[:, -2:] = image[:, :, :2] = image[:, :, -2:] = 0
+    names = {"class_names": np.array(["tumour", "normal"]), "patient": np.repeat(np.arange(10), 2)}
+    np.savez(path, image=image, label=labels, **names)
+    return str(path)
+
+
+def test_an_archive_of_slices_keeps_its_own_class_names(tmp_path: Path) -> None:
+    archive, out = _archive(tmp_path / "slices.npz"), str(tmp_path / "out")
+    assert main(["prepare", "mri", archive, out, "--sequences", "t1,flair"]) == 0
+    assert Datalist.load(tmp_path / "out" / "datalist.json").class_names == ["tumour", "normal"]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ([], "name its channels in their order"),
+        (["--sequences", "t1,flair", "--size", "7", "--bias-field"], "--bias-field, --size would do nothing"),
+        (["--sequences", "t1,flair", "--labels", "slices.csv"], "--labels would do nothing"),
+    ],
+)
+def test_options_that_an_archive_of_slices_does_not_read_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    archive = _archive(tmp_path / "slices.npz")
+    assert main(["prepare", "mri", archive, str(tmp_path / "out"), *options]) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "out").exists()

@@ -15,7 +15,8 @@ patches)
     epochs=${EPOCHS:-40}
     ;;
 mri)
-    what="studies of five MRI sequences" simulated=simulated size=(--patients 24) bundle=bundles/glioma_mri_classification
+    what="studies of five MRI sequences" simulated=simulated bundle=bundles/glioma_mri_classification
+    size=(--patients 25 --format dicom --missing 0.1)
     epochs=${EPOCHS:-15}
     TRAIN="--image_size 128 ${TRAIN:-}"
     [ -n "$data" ] || PREPARE="--size 128 --spacing 2 --empty-tumour-mask normal ${PREPARE:-}"
@@ -48,6 +49,10 @@ if [ -z "$data" ]; then
     say "1/6 simulate $what (simulated: the figures below say nothing about patients)"
     data=$out/$simulated
     [ -e "$data" ] || "$python" -m monai_memvit simulate "$task" "$data" "${size[@]}"
+    if [ -d "$data/sub-0025" ]; then # kept back, as a new patient for step 6
+        mkdir -p "$out/new_patient"
+        mv "$data/sub-0025" "$out/new_patient/"
+    fi
 fi
 
 say "2/6 prepare $data"
@@ -75,7 +80,9 @@ say "5/6 evaluate on the test cases"
 over_train evaluate.yaml
 if has_memory; then
     say "6/6 infer, with the past cases consulted"
-    bundle_run "$bundle/configs/inference.yaml" --checkpoint "$out/models/model.pt"
+    new=()
+    [ ! -d "$out/new_patient" ] || new=(--study "$out/new_patient")
+    bundle_run "$bundle/configs/inference.yaml" --checkpoint "$out/models/model_refreshed.pt" "${new[@]}"
 fi
 
 say "results"
@@ -90,6 +97,7 @@ cat <<END
 
 Where to look
   figures and pictures                       $out/results/evaluation
+$([ "$task" != mri ] || echo "  how the studies were understood            $out/data/report.md, $out/data/quality.html")
 $(has_memory && echo "  cases beside the past cases consulted      $out/results/inference/evidence.png
   their probabilities, and more of these     $out/results/inference/predictions.csv")
   networks with their memory                 $out/models

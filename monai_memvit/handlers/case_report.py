@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +15,9 @@ from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
 from ..data import atomic_write
+from ..data.atomic import atomic_write_json
 from ..data.case_pictures import case_picture
-from ..metrics import classification_summary
+from ..metrics import bootstrap_intervals, classification_summary
 from .case_overlay import CaseStrip, overlay_picture
 
 __all__ = ["CaseReport"]
@@ -25,10 +27,11 @@ class _Slice(NamedTuple):
     sample_id: int | None
     probability: float
     label: int | None
+    patient: int | None
 
 
 class CaseReport:
-    """Saves ``cases.csv`` and ``overlay.png`` at the end of an evaluation over slices, and adds figures of the cases.
+    """Saves ``cases.csv``, ``cases.json`` and ``overlay.png`` after an evaluation over slices; adds figures of cases.
 
     The probability of a case is the mean of its ``top`` highest probabilities of the positive class: one bright vessel
     does not make a tumour, and a tumour in three slices is not outvoted by a hundred without. A case is positive when
@@ -41,13 +44,16 @@ class CaseReport:
         prefix: put before every figure's name.
         top: slices whose mean is the case's probability; all where it has fewer.
         case_key: entry of the decollated output or batch that tells the case apart, a number that names nobody; by
-            default ``case_id`` where there is one, else ``group_id``.
+            default ``case_id`` where there is one, else ``group_id``, the patient.
         queries: items of the evaluated slices (``sample_id``, ``image``, ``slice`` and ``channel_mask``); without them
             slices are numbered as they came, and there is no picture of them.
         picture_cases: cases in the picture, spread evenly over the run; 0 draws none.
         channel: the one to show; where it is missing, the first that is there.
         pred_key: probabilities ``(2,)`` in the decollated output.
         label_key: label in the decollated output.
+        bootstrap: number of resamples for an interval of 95 % of every figure: metrics ``<figure>_interval_low`` and
+            ``<figure>_interval_high``, ``"intervals"`` in ``cases.json``; 0 makes none. Whole patients (``group_id``)
+            are drawn with all their cases, and resamples that lack a class are left out.
 
     Raises:
         ValueError: when there are not two classes, or ``top`` is below 1; while running, when slices come without a
@@ -66,6 +72,7 @@ class CaseReport:
         channel: int = 0,
         pred_key: str = "pred",
         label_key: str = "label",
+        bootstrap: int = 0,
     ) -> None:
         if len(class_names) != 2:
             raise ValueError(f"class_names are {list(class_names)}: give the negative and the positive class.")
@@ -81,6 +88,7 @@ class CaseReport:
         self.channel = channel
         self.pred_key = pred_key
         self.label_key = label_key
+        self.bootstrap = bootstrap
         self._cases: dict[int, list[_Slice]] = {}
 
     def attach(self, engine: Engine) -> None:
@@ -104,6 +112,7 @@ class CaseReport:
                 int(known["sample_id"]) if "sample_id" in known else None,
                 float(torch.as_tensor(known[self.pred_key]).float()[1]),
                 None if label is None else int(label),
+                int(known["group_id"]) if "group_id" in known else None,
             )
             self._cases.setdefault(self._case_of(known), []).append(found)
 
@@ -116,16 +125,32 @@ class CaseReport:
         return int(known[name])
 
     def _report(self, engine: Engine) -> None:
-        rows = [(self._probability(slices), self._label(slices)) for slices in self._cases.values()]
-        known = [(probability, label) for probability, label in rows if label is not None]
-        if known:
-            positive, labels = torch.tensor([p for p, _ in known]), torch.tensor([y for _, y in known])
-            summary = classification_summary(torch.stack([1 - positive, positive], 1), labels)
-            engine.state.metrics |= {self.prefix + name: value for name, value in summary.items()}
+        figures, intervals = self._figures()
+        engine.state.metrics |= {self.prefix + name: value for name, value in figures.items()}
+        for name, (low, high) in intervals.items():
+            bounds = {f"{self.prefix}{name}_interval_low": low, f"{self.prefix}{name}_interval_high": high}
+            engine.state.metrics |= bounds
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._write_table(self.folder / "cases.csv")
+            self._write_figures(self.folder / "cases.json", figures, intervals)
             self._draw(self.folder / "overlay.png")
+
+    def _figures(self) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+        """Of the cases of known label, with their intervals."""
+        known = [(case, slices) for case, slices in self._cases.items() if self._label(slices) is not None]
+        if not known:
+            return {}, {}
+        positive = torch.tensor([self._probability(slices) for _, slices in known])
+        labels = torch.tensor([self._label(slices) for _, slices in known])
+        patients = torch.tensor([_patient(case, slices) for case, slices in known])
+        columns = torch.stack([1 - positive, positive], 1), labels
+        figures = classification_summary(*columns)
+        if not self.bootstrap:
+            return figures, {}
+        return figures, bootstrap_intervals(
+            classification_summary, columns, patients, self.bootstrap, labels=labels
+        )
 
     def _probability(self, slices: Sequence[_Slice]) -> float:
         return float(np.mean(sorted((found.probability for found in slices), reverse=True)[: self.top]))
@@ -145,6 +170,18 @@ class CaseReport:
             writer.writerow([case, len(slices), f"{probability:.6f}", self._predicted(probability), truth])
         with atomic_write(path) as file:
             file.write(text.getvalue().encode())
+
+    def _write_figures(
+        self, path: Path, figures: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]
+    ) -> None:
+        content: dict[str, Any] = {name: _plain(value) for name, value in figures.items()}
+        if intervals:
+            content["intervals"] = {name: [_plain(bound) for bound in bounds] for name, bounds in intervals.items()}
+        content["cases"] = len(self._cases)
+        content["cases_of_known_label"] = sum(self._label(slices) is not None for slices in self._cases.values())
+        content["patients"] = len({_patient(case, slices) for case, slices in self._cases.items()})
+        content["class_names"] = self.class_names
+        atomic_write_json(path, content)
 
     def _predicted(self, probability: float) -> str:
         return self.class_names[int(probability > 0.5)]
@@ -191,6 +228,16 @@ class CaseReport:
         channel = self.channel if not mask or mask[self.channel] else mask.index(True)
         picture = case_picture(path, number, channel)
         return picture, _tumour(path.with_name("tumour.npy"), number, picture.shape), f", channel {channel}"
+
+
+def _patient(case: int, slices: Sequence[_Slice]) -> int:
+    """Whose case it is; where that is not told, each case is a patient."""
+    return case if slices[0].patient is None else slices[0].patient
+
+
+def _plain(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else value
 
 
 def _tumour(path: Path, number: int | None, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:

@@ -32,6 +32,7 @@ class ClassificationReport:
         label_key: label in the decollated output.
         bootstrap: number of resamples for an interval of 95 % of every figure but the AUC of single classes: metrics
             ``<figure>_interval_low`` and ``<figure>_interval_high``, ``"intervals"`` in the file; 0 makes none.
+            Resamples that lack a class are left out.
         group_key: whole number of the patient in the decollated batch: whole patients are drawn then. None draws case
             by case, which is right only where no two cases come from one patient.
     """
@@ -95,7 +96,8 @@ class ClassificationReport:
         if not self.bootstrap:
             return {}
         groups = None if self.group_key is None else torch.tensor(self._groups)
-        return bootstrap_intervals(classification_summary, (probabilities, labels), groups, self.bootstrap)
+        columns = probabilities, labels
+        return bootstrap_intervals(classification_summary, columns, groups, self.bootstrap, labels=labels)
 
     def _write(self, folder: Path, figures: dict[str, Any], probabilities: Tensor, labels: Tensor) -> None:
         folder.mkdir(parents=True, exist_ok=True)

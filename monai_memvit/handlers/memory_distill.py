@@ -31,6 +31,7 @@ class MemoryDistillHandler:
         network: a network with memory layers.
         learning: chooses the prototypes, for example 32 per class.
         path: where the network with its prototypes is saved, as a ``state_dict``; None saves nothing.
+        whole_path: where the network is saved before, with all its facts: refreshed ones, where the memory was.
         cases: what is known of each case by sample id, for a choice stratified by class.
     """
 
@@ -39,11 +40,13 @@ class MemoryDistillHandler:
         network: nn.Module,
         learning: PrototypicalAttentionLearning,
         path: str | None = None,
+        whole_path: str | None = None,
         cases: Mapping[int, Case] | None = None,
     ) -> None:
         self.network = network
         self.learning = learning
         self.path = path
+        self.whole_path = whole_path
         self.labels = None if cases is None else {i: case.label for i, case in cases.items()}
 
     def attach(self, engine: Engine) -> None:
@@ -55,6 +58,7 @@ class MemoryDistillHandler:
         engine.add_event_handler(Events.COMPLETED, self._distil)
 
     def _distil(self, engine: Engine) -> None:
+        self._save(self.whole_path)
         layers = memory_layers(self.network)
         for prefix, layer in zip(metric_prefixes(layers), layers):
             facts = len(layer.bank)
@@ -71,5 +75,8 @@ class MemoryDistillHandler:
                     "a smaller tau or neighbourhood='assigned' keeps them apart.",
                     stacklevel=2,
                 )
-        if self.path is not None and idist.get_rank() == 0:
-            save_atomically(self.network.state_dict(), Path(self.path))
+        self._save(self.path)
+
+    def _save(self, path: str | None) -> None:
+        if path is not None and idist.get_rank() == 0:
+            save_atomically(self.network.state_dict(), Path(path))

@@ -100,10 +100,17 @@ def test_the_fresh_network_matches_the_metadata(name: str, datasets: dict[str, P
 
 
 @each_bundle
-@pytest.mark.parametrize("word, meant", [("false", False), ("False", False), ("true", True), (False, False), (True, True)])
+@pytest.mark.parametrize(
+    "word, meant", [("false", False), ("False", False), ("true", True), (False, False), (True, True)]
+)
 @pytest.mark.parametrize(
     "config, knob, read",
-    [("train", "resume", "resumed"), ("inference", "track_cases", "cases_tracked"), ("inference", "include_keys", "keys_included")],
+    [
+        ("train", "resume", "resumed"),
+        ("inference", "track_cases", "cases_tracked"),
+        ("inference", "include_keys", "keys_included"),
+        ("evaluate", "track_cases", "cases_tracked"),
+    ],
 )
 def test_false_on_the_command_line_is_false(
     name: str, config: str, knob: str, read: str, word: object, meant: bool

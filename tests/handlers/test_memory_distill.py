@@ -42,6 +42,14 @@ def test_bank_becomes_its_prototypes_and_is_saved(network, make_network, tmp_pat
     assert torch.equal(fresh(images), network(images))
 
 
+def test_the_whole_memory_is_saved_before_it_is_distilled(network, tmp_path):
+    whole = {name: tensor.clone() for name, tensor in network.state_dict().items() if torch.is_tensor(tensor)}
+    _run(network, PrototypicalAttentionLearning(4), whole_path=str(tmp_path / "whole.pt"))
+    saved = torch.load(tmp_path / "whole.pt", weights_only=True)
+    assert all(torch.equal(saved[name], tensor) for name, tensor in whole.items())
+    assert len(memory_layers(network)[0].bank) == 4
+
+
 def test_several_layers_report_under_their_own_names(make_network, fill_bank):
     network = make_network((0, 1))
     layers = memory_layers(network)

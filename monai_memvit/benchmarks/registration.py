@@ -126,9 +126,9 @@ def _cases(found: dict[str, Any]) -> str:
     header = ["target registration error, mm", "n", "before", "median", "95 %", "max", "worst point"]
     head = (
         f"{found['patients']} simulated patients, {found['size']} grids, up to {found['rotation_deg']:g} degrees and "
-        f"{found['shift_mm']:g} mm. Each registration counts with its median error over points of the brain, unless it is "
-        f"flagged; unnoticed: a point more than {found['unnoticed_above_mm']:g} mm off, and no flag. Time: of the "
-        "processor, resampled too."
+        f"{found['shift_mm']:g} mm. Each registration counts with its median error over points of the brain, unless "
+        f"it is flagged; unnoticed: a point more than {found['unnoticed_above_mm']:g} mm off, and no flag. Time: of "
+        "the processor, resampled too."
     )
     return head + "\n\n" + markdown_table([*header, "flagged", "unnoticed", "s each"], rows)
 

@@ -50,8 +50,9 @@ def register(fixed: Any, moving: Any, options: RegistrationOptions | None = None
             matrix = _settled(pair, matrix, level)
         if options.kind == "affine":
             matrix = _climbed(pair, matrix, -1, affine=True)
-    except RuntimeError as error:  # ITK's: the optimiser lost the moving volume
-        return Registration(np.eye(4), before, before, False, f"the optimiser gave up: {str(error).splitlines()[-1]}")
+    except RuntimeError as error:  # ITK's: mostly, that the optimiser has left the moving volume
+        said = str(error).splitlines()[-1].rpartition("): ")[2].partition(". ")[0]  # no address, no advice
+        return Registration(np.eye(4), before, before, False, f"the optimiser gave up: {said}")
     after = pair.mutual_information(matrix)
     reason = sign_of_failure(pair, start, matrix, before, after)
     return Registration(matrix, before, after, not reason, reason)
@@ -82,10 +83,23 @@ def _best_of_starts(pair: VolumePair) -> tuple[_Matrix, _Matrix]:
     middles = _translation(pair.moving.middle - pair.fixed.middle)
     centres = _translation(pair.moving.centre - pair.fixed.centre)
     laid = max(middles, centres, key=pair.worth)
-    starts = [laid] if pair.worth(laid) > pair.worth(scanner) else []
-    starts += [scanner] if pair.overlap(scanner) else []
-    ends = [(start, _climbed(pair, start, 0)) for start in starts]
-    return max(ends, key=lambda found: pair.worth(found[1]))
+    starts = [scanner] if pair.overlap(scanner) else []
+    if not starts or pair.worth(laid) > pair.worth(scanner):
+        starts.append(laid)
+    return max(_ends(pair, starts), key=lambda found: pair.worth(found[1]))
+
+
+def _ends(pair: VolumePair, starts: list[_Matrix]) -> list[tuple[_Matrix, _Matrix]]:
+    """Starts, each with where it led to; one that led out of the volume is dropped unless it is the last hope."""
+    ends, error = [], None
+    for start in starts:
+        try:
+            ends.append((start, _climbed(pair, start, 0)))
+        except RuntimeError as lost:
+            error = lost
+    if error is not None and not ends:
+        raise error
+    return ends
 
 
 def _climbed(pair: VolumePair, matrix: _Matrix, level: int, affine: bool = False) -> _Matrix:

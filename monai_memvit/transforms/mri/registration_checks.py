@@ -59,30 +59,31 @@ def sign_of_failure(
 
 
 def _no_peak(pair: VolumePair, matrix: NDArray[np.float64]) -> str:
-    top, beside = _peak(pair, matrix, _FAR, level=0)
+    top = pair.mutual_information(matrix, 0)
+    beside = max(_beside(pair, matrix, _FAR, level=0))
     if beside < top * (1 - _RELIEF):
         return ""
     return f"no peak of mutual information: {beside:.4f} nats {_FAR:g} mm or degrees beside, {top:.4f} there"
 
 
 def lies_at_peak(pair: VolumePair, matrix: NDArray[np.float64]) -> bool:
-    """Whether no small step or turn about any axis gives more mutual information.
+    """Whether no small step or turn along or about any axis gives more mutual information.
 
     Args:
         pair: the two volumes.
         matrix: where to look, ``(4, 4)``, the reference's world to the moving volume's, RAS mm.
 
     Returns:
-        True when the volumes are aligned by ``matrix`` to about 1 mm and 1 degree in each axis.
+        True when the volumes are aligned by ``matrix`` to about 1 mm and 1 degree for each axis.
     """
-    top, beside = _peak(pair, matrix, _NEAR, level=-1)
-    return beside <= top
+    top = pair.mutual_information(matrix)
+    return all(beside <= top for beside in _beside(pair, matrix, _NEAR, level=-1))
 
 
-def _peak(pair: VolumePair, matrix: NDArray[np.float64], nudge: float, level: int) -> tuple[float, float]:
-    """Mutual information there, and the most of it ``nudge`` mm or degrees beside."""
-    beside = (pair.mutual_information(matrix @ step, level) for step in _nudges(pair.fixed.centre, nudge))
-    return pair.mutual_information(matrix, level), max(beside)
+def _beside(pair: VolumePair, matrix: NDArray[np.float64], nudge: float, level: int) -> Iterator[float]:
+    """Mutual information ``nudge`` mm or degrees beside a place."""
+    for step in _nudges(pair.fixed.centre, nudge):
+        yield pair.mutual_information(matrix @ step, level)
 
 
 def _nudges(centre: NDArray[np.float64], size: float) -> Iterator[NDArray[np.float64]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from monai.data.meta_tensor import MetaTensor
 
+from monai_memvit.transforms.mri import registration as module
 from monai_memvit.transforms.mri.registration import RegistrationOptions, mutual_information, register
 from monai_memvit.transforms.mri.simpleitk_images import affine_of, from_simpleitk, to_simpleitk
 
@@ -119,6 +120,35 @@ def test_too_little_overlap_is_a_failure(head: Any) -> None:
     low, high = whole[:, :, 14:30], whole[:, :, 27:43]
     found = register(low, high, RegistrationOptions(samples=20_000, max_shift_mm=5.0))
     assert not found.succeeded and found.reason
+
+
+def test_images_without_content_are_a_failure() -> None:
+    flat = to_simpleitk(np.full((20, 20, 20), 3.0), np.eye(4))
+    found = register(flat, flat, QUICK)
+    assert not found.succeeded
+    assert found.reason and "0x" not in found.reason
+    np.testing.assert_array_equal(np.isfinite(found.matrix), True)
+
+
+def test_a_start_that_gets_lost_does_not_spoil_the_others(
+    head: Any, rigid: Rigid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pose = rigid((2, -2, 3), (55, -5, 4))
+    climb = module._climbed
+
+    def lost_from_scanner(pair: Any, matrix: np.ndarray, *rest: Any) -> np.ndarray:
+        if np.array_equal(matrix, np.eye(4)):
+            raise RuntimeError("a.hxx:\nITK ERROR: Metric(0x5f): All samples map outside. Do this.")
+        return climb(pair, matrix, *rest)
+
+    monkeypatch.setattr(module, "_climbed", lost_from_scanner)
+    moving = image(head.volume("t1", pose=pose, seed=1, centre=(50.0, 0.0, 0.0)))
+    found = register(image(head.volume()), moving, QUICK)
+    assert found.succeeded and head.error_mm(found.matrix, pose).max() < 1
+    monkeypatch.setattr(module, "_climbed", lambda pair, *_: lost_from_scanner(pair, np.eye(4)))
+    found = register(image(head.volume()), moving, QUICK)
+    assert (found.succeeded, found.reason) == (False, "the optimiser gave up: All samples map outside")
+    np.testing.assert_array_equal(found.matrix, np.eye(4))
 
 
 def test_a_thin_slab_in_a_whole_head_overlaps_enough(head: Any, rigid: Rigid) -> None:

@@ -96,8 +96,8 @@ END
 cat <<END
 
 Where to look
+  what was prepared, and what was left out   $out/data/$([ "$task" = mri ] && echo "report.md, quality.html" || echo "report.json")
   figures and pictures                       $out/results/evaluation
-$([ "$task" != mri ] || echo "  how the studies were understood            $out/data/report.md, $out/data/quality.html")
 $(has_memory && echo "  cases beside the past cases consulted      $out/results/inference/evidence.png
   their probabilities, and more of these     $out/results/inference/predictions.csv")
   networks with their memory                 $out/models

@@ -33,7 +33,7 @@ __all__ = [
 
 DATALIST_FORMAT = "monai_memvit-datalist/1"
 SECTIONS = ("training", "validation", "test")
-_TOLD = ("label", "sample_id", "group_id", "slice", "channel_mask")
+_TOLD = ("label", "sample_id", "group_id", "case_id", "slice", "channel_mask")
 
 
 class Case(NamedTuple):
@@ -61,8 +61,8 @@ class Datalist:
         id_map: digest of all sample ids (see :func:`monai_memvit.data.id_map`).
         sections: items of ``training``, ``validation`` and ``test``; an item holds ``image`` (absolute, or relative to
             the datalist's folder), ``label``, ``sample_key``, ``group_key``, ``sample_id`` and ``group_id``. Where one
-            file holds the slices of a case, ``slice`` is the number of the item's; where channels may be absent,
-            ``channel_mask`` says for each whether it is there.
+            file holds the slices of a case, ``slice`` is the number of the item's and ``case_id`` tells apart the cases
+            of one patient; where channels may be absent, ``channel_mask`` says for each whether it is there.
         channel_names: of every image, such as the sequences of an MRI study; empty where they have none.
     """
 
@@ -175,8 +175,8 @@ def load_section(
         seed: which nested family of shares.
 
     Returns:
-        Dictionaries of ``image`` (absolute path), ``label``, ``sample_id`` and ``group_id``, and of ``slice`` and
-        ``channel_mask`` where the datalist has them.
+        Dictionaries of ``image`` (absolute path), ``label``, ``sample_id`` and ``group_id``, and of ``case_id``,
+        ``slice`` and ``channel_mask`` where the datalist has them.
 
     Raises:
         ValueError: where the file is invalid, the section unknown or empty, or the fraction outside (0, 1].

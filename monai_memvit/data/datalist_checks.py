@@ -61,7 +61,7 @@ def check_header(content: Any, expected_format: str, section_names: Sequence[str
 
 
 def check_items(sections: Sections, origin: str) -> None:
-    """Check that every item has every field in the right kind.
+    """Check that every item has every field in the right kind; where it has an id of its case, that this fits int64.
 
     Args:
         sections: items by section.
@@ -77,6 +77,9 @@ def check_items(sections: Sections, origin: str) -> None:
                 raise ValueError(
                     f"{origin}: {section}[{position}] has {name} = {item[name]!r:.80}, not a {kind.__name__}: {_AGAIN}"
                 )
+        case = item.get("case_id", 0)
+        if not _is(case, int) or not 0 <= case < 2**63:
+            raise ValueError(f"{origin}: {section}[{position}] has case_id = {case!r:.80}, not an id: {_AGAIN}")
 
 
 def check_channels(sections: Sections, num_channels: int, channel_names: Any, origin: str) -> None:

@@ -59,7 +59,8 @@ def load_inference_cases(
     Raises:
         ValueError: when there is no image at all, or none that can be read.
     """
-    items = _new_cases(Path(images), Path(datalist)) if str(images) else load_section(datalist, section)
+    # a command line hands over a folder named 815 as a number
+    items = _new_cases(Path(str(images)), Path(datalist)) if str(images) else load_section(datalist, section)
     channels = load_num_channels(datalist)
     broken = {item["image"]: cause for item in items if (cause := _defect(Path(item["image"]), channels))}
     for path, cause in broken.items():

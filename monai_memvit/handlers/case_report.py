@@ -148,9 +148,7 @@ class CaseReport:
         figures = classification_summary(*columns)
         if not self.bootstrap:
             return figures, {}
-        return figures, bootstrap_intervals(
-            classification_summary, columns, patients, self.bootstrap, labels=labels
-        )
+        return figures, bootstrap_intervals(classification_summary, columns, patients, self.bootstrap, labels=labels)
 
     def _probability(self, slices: Sequence[_Slice]) -> float:
         return float(np.mean(sorted((found.probability for found in slices), reverse=True)[: self.top]))

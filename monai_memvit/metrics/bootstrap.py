@@ -17,11 +17,14 @@ def bootstrap_intervals(
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
+    labels: Tensor | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Percentile intervals of any figures by the cluster bootstrap: whole groups are drawn with replacement.
 
     Cases of one patient resemble each other; drawn one by one, they would pretend to more patients than there were.
-    A resample in which a figure is NaN (an AUC where only one class was drawn) does not count for it.
+    A resample in which a figure is NaN does not count for it. With ``labels``, one that lacks a class of the whole set
+    counts for no figure: its AUC is undefined, and a mean over the classes that are left would be another quantity
+    (with one class of two, the balanced accuracy is the recall of that class).
 
     Args:
         figures: computes them from the columns, such as
@@ -31,28 +34,32 @@ def bootstrap_intervals(
         resamples: how many are drawn.
         confidence: share of the resamples within the interval.
         seed: of the draws; torch's global generator is left alone.
+        labels: classes ``(N,)``, all of which a resample must hold; None lets every resample count.
 
     Returns:
         lower and upper bound by name; NaN with one group only, or where no resample gives a number.
 
     Raises:
-        ValueError: when the columns and groups are not equally long, there are no rows, or an option is out of range.
+        ValueError: when columns, groups and labels differ in length, there are no rows, or an option is out of range.
     """
-    lengths = [len(column) for column in (*columns, *([] if groups is None else [groups]))]
-    if not lengths or len(set(lengths)) > 1 or not lengths[0]:
-        raise ValueError(f"columns and groups need equally many rows, at least one; they have {lengths}.")
+    lengths = [len(column) for column in (*columns, groups, labels) if column is not None]
+    if not columns or len(set(lengths)) > 1 or not lengths[0]:
+        raise ValueError(f"columns, groups and labels need equally many rows, at least one; they have {lengths}.")
     if resamples < 1 or not 0 < confidence < 1:
         raise ValueError(f"need resamples > 0 and 0 < confidence < 1, got {resamples} and {confidence}.")
     members = _members(torch.arange(lengths[0]) if groups is None else groups)
-    if len(members) < 2:
-        return {name: (float("nan"), float("nan")) for name in figures(*columns)}
+    classes = 0 if labels is None else len(labels.unique())
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, list[float]] = {}
-    for _ in range(resamples):
+    for _ in range(resamples if len(members) > 1 else 0):
         drawn = torch.randint(len(members), (len(members),), generator=generator)
         rows = torch.cat([members[group] for group in drawn.tolist()])
+        if labels is not None and len(labels[rows].unique()) < classes:
+            continue
         for name, value in figures(*(column[rows] for column in columns)).items():
             found.setdefault(name, []).append(value)
+    if not found:
+        return {name: (float("nan"), float("nan")) for name in figures(*columns)}
     return {name: _interval(torch.tensor(values, dtype=torch.float64), confidence) for name, values in found.items()}
 
 

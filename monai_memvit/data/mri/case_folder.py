@@ -7,14 +7,15 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..atomic import sync_folder
 
-__all__ = ["new_folder", "remove_unfinished"]
+__all__ = ["new_folder", "remove_stale", "remove_unfinished"]
 
+_FINISHED = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED = re.compile(r"\.[0-9a-f]+\.[0-9a-f]{16}\.tmp")
 
 
@@ -71,6 +72,18 @@ def remove_unfinished(parent: Path) -> int:
         How many were removed.
     """
     return sum(_remove(path) for path in sorted(parent.iterdir()) if _UNFINISHED.fullmatch(path.name))
+
+
+def remove_stale(parent: Path, kept: Collection[str]) -> None:
+    """Remove the cases of an earlier preparation, and nothing that somebody else put beside them.
+
+    Args:
+        parent: the folder that the cases lie in: folders of 32 hexadecimal digits that hold ``record.json``.
+        kept: names of those that stay.
+    """
+    for folder in parent.iterdir():
+        if _FINISHED.fullmatch(folder.name) and folder.name not in kept and (folder / "record.json").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove(folder: Path) -> bool:

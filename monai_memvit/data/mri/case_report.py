@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from .slices.moved_sequence import MovedSequence
 __all__ = ["MriCaseReport", "report_case"]
 
 _WORTH_A_NOTE = 0.02
+_WITHIN_BRAIN = 0.8  # a tumour may grow out of what a mask takes for brain, but not by much
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,29 @@ def report_case(case: CachedCase, labelled: int, ambiguous: int) -> MriCaseRepor
 
 def _notes(record: Mapping[str, Any], moved: Mapping[str, MovedSequence]) -> list[str]:
     notes = [f"{name}: registration failed ({how.reason})" for name, how in moved.items() if not how.succeeded]
+    notes += [f"{name}: its header does not say where it lies (no sform, no qform)" for name in record["places_assumed"]]
+    notes += [*_notes_on_slices(record), *_notes_on_tumour(record)]
     for what in ("brain", "tumour"):
         share = record[f"{what}_cut_share"]
         if share is not None and share > _WORTH_A_NOTE:
             notes.append(f"{share:.0%} of the {what} lies outside the pictures: give a larger size or spacing")
-    kept = record["slices_kept"]
+    return notes
+
+
+def _notes_on_slices(record: Mapping[str, Any]) -> Iterator[str]:
+    kept, unseen = record["slices_kept"], record["slices_unseen"]
+    if unseen:
+        numbers = ", ".join(map(str, unseen))
+        yield f"no sequence shows the brain in slice{'s' * (len(unseen) > 1)} {numbers}: left out"
     for channel, name in enumerate(record["pipeline"]["sequences"]):
         shown = sum(record["slice_channel_mask"][number][channel] for number in kept)
         if record["channel_mask"][channel] and shown < len(kept):
-            notes.append(f"{name} shows the brain in {shown} of {len(kept)} slices and is absent from the others")
+            yield f"{name} shows the brain in {shown} of {len(kept)} slices and is absent from the others"
+
+
+def _notes_on_tumour(record: Mapping[str, Any]) -> Iterator[str]:
+    share = record["tumour_in_brain_share"]
+    if share is not None and share < _WITHIN_BRAIN:
+        yield f"only {share:.0%} of the tumour lies in the brain: look whether the mask fits the images"
     if record["tumour_area_mm2"] is not None and not any(record["tumour_area_mm2"]):
-        notes.append("the tumour mask is empty: its slices are taken for normal")
-    return notes
+        yield "the tumour mask is empty: its slices are taken for normal"

@@ -40,14 +40,15 @@ def load_new_slices(
         workers: processes; 0 for none but this one, which is soonest done for one patient.
 
     Returns:
-        Items with ``image``, ``slice``, ``channel_mask``, ``sample_id``, ``group_id`` and, of a section, ``label``.
-        Studies that cannot be used are in its ``broken``.
+        Items with ``image``, ``slice``, ``channel_mask``, ``sample_id``, ``group_id`` (the patient), ``case_id`` (the
+        study) and, of a section, ``label``. Studies that cannot be used are in its ``broken``.
 
     Raises:
-        ValueError: where there is no study, or none that can be used.
+        ValueError: where there is no study, or none that can be used, or where new ones cannot be prepared as the
+            datalist's were: those of an archive of finished slices have no pipeline.
     """
-    if str(folder):
-        items, broken = _new_slices(Path(datalist), Path(folder), Path(work_dir), workers)
+    if str(folder):  # a command line hands over a folder named 815 as a number
+        items, broken = _new_slices(*(Path(str(path)) for path in (datalist, folder, work_dir)), workers)
     else:
         items, broken = _section_slices(load_section(datalist, section))
     if broken:  # a study's folder may bear a name: it stands in the error at the end, not in the log
@@ -85,6 +86,7 @@ def _items(case: CachedCase, identity: IdentityKey) -> list[dict[str, Any]]:
             "channel_mask": record["slice_channel_mask"][number],
             "sample_id": identity.identify(f"new:{study.case_key}/{number}"),
             "group_id": identity.identify(f"new:{study.patient_key}"),
+            "case_id": identity.identify(f"case:new:{study.case_key}"),
         }
         for number in record["slices_kept"]
     ]

@@ -41,13 +41,17 @@ def load_pipeline(folder: str | os.PathLike[str]) -> tuple[MriPipeline, FindOpti
         folder: of the datalist.
 
     Raises:
-        ValueError: where it is absent or malformed.
+        ValueError: where it is absent, as it is for an archive of finished slices, or malformed.
     """
     path = Path(folder) / PIPELINE_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ValueError(f"{path} does not exist: copy it from where the data were prepared") from None
+        raise ValueError(
+            f"{path} does not exist: if the data were prepared from studies, copy it from there. Data from an archive "
+            "of finished slices have no pipeline: how those were made is not known, so new studies cannot be prepared "
+            "alike; prepare the studies behind the archive with `python -m monai_memvit prepare mri`, and train on them"
+        ) from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not valid JSON ({error}): prepare the data again") from None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:

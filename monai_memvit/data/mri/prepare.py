@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ from ..fingerprint import content_fingerprint
 from ..identity import IDENTITY_FILE, IdentityKey, id_map
 from ..patches.sections import assign_sections
 from ..patches.source import PatchRecord
-from .case_cache import CASES, CachedCase, cache_cases
+from .case_cache import CASES, cache_cases
+from .case_folder import remove_stale
 from .case_report import report_case
 from .labels import LabelTable, read_label_table
 from .pipeline_file import save_pipeline
@@ -123,7 +123,7 @@ def prepare_mri(
     datalist.validate(origin=str(out))
     report = _report(datalist, out / "datalist.json", labelled, problems)
     _write(report, datalist, options, out)
-    _remove_stale(cases, out)
+    remove_stale(out / CASES, {case.folder.name for case in cases})
     return report
 
 
@@ -132,6 +132,8 @@ def _check_places(source: Path, out: Path) -> None:
         raise ValueError(f"{source} does not exist: give a folder of studies, or a CSV of their files")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"{out} lies inside {source}, where studies are looked for: choose a folder elsewhere")
+    if source.resolve().is_relative_to((out / CASES).resolve()):
+        raise ValueError(f"{source} lies where {out} would put prepared cases ({CASES}): choose another folder to fill")
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file: choose a folder")
     if (out / IDENTITY_FILE).exists():
@@ -184,6 +186,7 @@ def _items(case: LabelledCase, identity: IdentityKey) -> list[dict[str, Any]]:
             "group_key": study.patient_key,
             "sample_id": identity.identify(f"{study.case_key}/{number}"),
             "group_id": identity.identify(study.patient_key),
+            "case_id": identity.identify(f"case:{study.case_key}"),
         }
         for number, label in case.labels.items()
     ]
@@ -231,10 +234,3 @@ def _write(report: MriReport, datalist: Datalist, options: MriOptions, out: Path
     atomic_write_text(out / "quality.html", quality_page(report.cases, report.problems))
     save_pipeline(options.pipeline, options.finding(), out)
     datalist.save(report.datalist)
-
-
-def _remove_stale(cases: Sequence[CachedCase], out: Path) -> None:
-    kept = {case.folder.name for case in cases}
-    for folder in (out / CASES).iterdir():
-        if folder.name not in kept and not folder.name.startswith("."):
-            shutil.rmtree(folder, ignore_errors=True)

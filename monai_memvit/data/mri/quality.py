@@ -15,7 +15,7 @@ Figure, _ = optional_import(
     "matplotlib.figure", name="Figure", descriptor='pictures need matplotlib: pip install "monai_memvit[mri]"'
 )
 
-__all__ = ["checkerboard", "quality_picture"]
+__all__ = ["checkerboard", "draw_picture", "draw_values", "quality_picture", "stretched"]
 
 _FIELDS = 8
 _SHOWN = 5.0  # standard deviations
@@ -34,10 +34,15 @@ def checkerboard(first: np.ndarray, second: np.ndarray, fields: int = _FIELDS) -
     """
     rows, columns = (np.arange(length) * fields // length for length in first.shape)
     odd = (rows[:, None] + columns[None, :]) % 2 == 1
-    return np.where(odd, _stretched(second), _stretched(first))
+    return np.where(odd, stretched(second), stretched(first))
 
 
-def _stretched(picture: np.ndarray) -> np.ndarray:
+def stretched(picture: np.ndarray) -> np.ndarray:
+    """Grey values from 0 to 1: the 1st and the 99th percentile and all beyond.
+
+    Args:
+        picture: ``(H, W)``.
+    """
     values = picture.astype(np.float64)
     low, high = np.percentile(values, [1, 99])
     return np.clip((values - low) / max(high - low, 1e-12), 0, 1)
@@ -66,23 +71,40 @@ def _draw_row(axes: Sequence[Any], case: PreparedCase, name: str) -> None:
     channels, reference = case.record["pipeline"]["sequences"], case.record["pipeline"]["reference"]
     picture, after = case.after[reference], case.after[name]
     if name == reference:
-        _show(axes[0], _stretched(after), f"{name}: the reference")
+        draw_picture(axes[0], stretched(after), f"{name}: the reference")
         axes[1].axis("off")
     else:
         before = case.before.get(name)
-        _show(axes[0], None if before is None else checkerboard(picture, before), f"{name} before")
-        _show(axes[1], checkerboard(picture, after), f"{name} after")
+        draw_picture(axes[0], None if before is None else checkerboard(picture, before), f"{name} before")
+        draw_picture(axes[1], checkerboard(picture, after), f"{name} after")
         how = MovedSequence.of(case.record["sequences"][name]["registration"])
         axes[1].set_xlabel("not registered" if how is None else str(how), size=7)
     there = np.array(case.record["slice_channel_mask"])[:, channels.index(name)]
     values = case.image[there, channels.index(name)][case.brain[there]].astype(np.float32)
-    axes[2].stairs(*np.histogram(np.clip(values, -_SHOWN, _SHOWN), 100, (-_SHOWN, _SHOWN)), fill=True, color="#4575b4")
-    axes[2].set(yticks=[])
-    axes[2].set_title("in the brain, in standard deviations", size=8)
-    axes[2].tick_params(labelsize=7)
+    draw_values(axes[2], values)
 
 
-def _show(axes: Any, picture: np.ndarray | None, title: str) -> None:
+def draw_values(axes: Any, values: np.ndarray) -> None:
+    """Draw the histogram of normalised values; those beyond its ends count at the ends.
+
+    Args:
+        axes: to draw on.
+        values: in standard deviations, float.
+    """
+    axes.stairs(*np.histogram(np.clip(values, -_SHOWN, _SHOWN), 100, (-_SHOWN, _SHOWN)), fill=True, color="#4575b4")
+    axes.set(yticks=[])
+    axes.set_title("in the brain, in standard deviations", size=8)
+    axes.tick_params(labelsize=7)
+
+
+def draw_picture(axes: Any, picture: np.ndarray | None, title: str) -> None:
+    """Draw a picture without ticks.
+
+    Args:
+        axes: to draw on.
+        picture: ``(H, W)`` from 0 to 1, or None where it would repeat the next.
+        title: above it.
+    """
     if picture is None:
         axes.text(0.5, 0.5, "the same as after", ha="center", va="center", size=8)
     else:

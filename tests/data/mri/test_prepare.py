@@ -164,6 +164,49 @@ def test_places_that_cannot_be_used_are_refused(source: Path, tmp_path: Path) ->
     assert not (tmp_path / "out").exists()
 
 
+def test_what_others_put_beside_the_cases_stays(source: Path, tmp_path: Path) -> None:
+    foreign = [tmp_path / "out" / "cases" / name for name in ("patient", "f" * 32, "a" * 31)]
+    for folder in foreign:
+        folder.mkdir(parents=True)
+        (folder / "scan.dcm").write_bytes(b"raw")
+    prepare(source, tmp_path / "out")
+    assert all((folder / "scan.dcm").read_bytes() == b"raw" for folder in foreign)
+
+
+@pytest.mark.parametrize("place", ["cases", "cases/site/a"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_source_among_the_prepared_cases_is_refused_and_stays(
+    tmp_path: Path, write_cohort: Callable[..., Path], place: str, linked: bool
+) -> None:
+    project = tmp_path / "project"
+    source = write_cohort(project / place)
+    if linked:
+        (tmp_path / "link").symlink_to(source)
+    before = sorted(source.rglob("*"))
+    with pytest.raises(ValueError, match="lies where .* would put prepared cases"):
+        prepare(tmp_path / "link" if linked else source, project)
+    assert sorted(source.rglob("*")) == before and not (project / "datalist.json").exists()
+
+
+def test_a_slice_that_no_sequence_shows_is_left_out_and_noted(source: Path, tmp_path: Path) -> None:
+    affine = nibabel.load(source / "p0" / "t1gd.nii.gz").affine.copy()
+    affine[0, 3] -= 20 * 8
+    brain = np.zeros((60, 24, 8), dtype=np.uint8)
+    brain[28:34, 8:16, 2:5] = 1
+    brain[:8, 8:16, 5] = 1  # beyond the images' field of view
+    nibabel.save(nibabel.Nifti1Image(brain, affine), source / "p0" / "brain_mask.nii.gz")
+    inside = np.zeros((20, 24, 8), dtype=np.uint8)
+    inside[9:13, 9:13, 3] = 1
+    path = source / "p0" / "tumour_mask.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(inside, nibabel.load(path).affine), path)
+    options = replace(OPTIONS, pipeline=replace(TINY, size=64), min_area_mm2=1.0)
+    report = prepare(source, tmp_path / "out", options)
+    assert not report.problems
+    numbers = {i["slice"] for s in items_of(tmp_path / "out").values() for i in s if i["group_key"] == "p0"}
+    assert numbers == {2, 3, 4}
+    assert report.cases[0].notes == ["no sequence shows the brain in slice 5: left out"]
+
+
 def test_a_source_without_a_usable_case_is_an_error(source: Path, tmp_path: Path) -> None:
     for path in source.glob("*/tumour_mask.nii.gz"):
         path.unlink()

@@ -30,6 +30,7 @@ from ...patches.source import PatchRecord
 from ..case_folder import new_folder, remove_unfinished
 from .slice_archive_report import SliceArchiveReport
 from .slice_arrays import SliceArrays, read_slice_arrays
+from .slice_picture import slice_picture
 from .slice_stack import stack_slices
 
 __all__ = ["SliceArchiveOptions", "prepare_slice_archive"]
@@ -67,7 +68,7 @@ def prepare_slice_archive(
     """Normalise the slices of every patient and write ``cases``, ``datalist.json`` and ``report.json``.
 
     Of each patient there is a folder ``cases/<digest>`` of ``image.npy`` (S, C, H, W) float16, ``brain.npy`` and, where
-    the archive has masks, ``tumour.npy`` (S, H, W) bool, and ``record.json``. A sequence that was not acquired is zeros
+    the archive has masks, ``tumour.npy`` (S, H, W) bool, ``record.json`` and ``quality.png``. A sequence that was not acquired is zeros
     in ``image.npy`` and false in ``channel_mask``, whatever stands in its place; in a slice, so is one with one
     value all over it. Slices with NaN, or without any image, are reported and left out. Splits are those of
     :func:`monai_memvit.data.patches.sections.assign_sections`: with train and val only, val is the test section.
@@ -187,6 +188,8 @@ def _prepare_patient(
         with new_folder(target) as folder:
             np.save(folder / "image.npy", stack.image)
             np.save(folder / "brain.npy", stack.brain)
+            picture = slice_picture(stack, there, sequences)
+            picture.savefig(folder / "quality.png", dpi=110, metadata={"Software": None})
             if tumour is not None:
                 np.save(folder / "tumour.npy", tumour)
             record = {
@@ -206,6 +209,7 @@ def _prepare_patient(
             "group_key": arrays.patients[row],
             "sample_id": identity.identify(_record(arrays, row).sample_key),
             "group_id": group_id,
+            "case_id": identity.identify(f"case:{arrays.patients[row]}"),
         }
         for position, row in enumerate(rows)
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,17 @@ dcmread, _ = optional_import(
     "pydicom", name="dcmread", descriptor='DICOM needs pydicom: pip install "monai_memvit[mri]"'
 )
 
-__all__ = ["DicomObject", "is_dicom", "read_object", "slices_of"]
+__all__ = ["DicomObject", "in_few_words", "is_dicom", "read_object", "slices_of"]
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4.1"
+LEGACY_CONVERTED_ENHANCED_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4.4"
 DICOMDIR = "1.2.840.10008.1.3.10"
-_WITHOUT_PREAMBLE = (".dcm", ".dicom", ".ima")
+_MR_IMAGES = (MR_IMAGE, ENHANCED_MR_IMAGE, LEGACY_CONVERTED_ENHANCED_MR_IMAGE)
+_SUFFIXES = (".dcm", ".dicom", ".ima")
+# The element that a data set without preamble begins with, up to SOPInstanceUID: its tag in little endian, then the
+# letters of its representation, or the length of a short value.
+_FIRST_ELEMENT = re.compile(rb"(?:\x02\x00[\x00-\x02]\x00|\x08\x00[\x00-\x18]\x00)(?:[A-Z]{2}|[\x02-\x80]\x00\x00\x00)")
 _HEADER = """
 SOPClassUID SOPInstanceUID Modality PatientID StudyInstanceUID SeriesInstanceUID SeriesNumber SeriesDescription
 ProtocolName SequenceName PulseSequenceName ImageType ScanningSequence SequenceVariant RepetitionTime EchoTime
@@ -54,16 +60,19 @@ class DicomObject:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file claims to be DICOM: by its preamble (PS3.10 7.1), or by its suffix where it has none.
+    """Whether a file claims to be DICOM: by its preamble (PS3.10 7.1), its suffix, or the element it begins with.
 
     Args:
         path: the file.
     """
+    if path.suffix.lower() in _SUFFIXES:
+        return True
     try:
         with open(path, "rb") as file:
-            return file.read(132)[128:] == b"DICM" or path.suffix.lower() in _WITHOUT_PREAMBLE
+            start = file.read(132)
     except OSError:
-        return path.suffix.lower() in _WITHOUT_PREAMBLE
+        return False
+    return start[128:] == b"DICM" or bool(_FIRST_ELEMENT.match(start))
 
 
 def read_object(path: Path) -> DicomObject:
@@ -78,17 +87,20 @@ def read_object(path: Path) -> DicomObject:
     try:
         header = dcmread(path, stop_before_pixels=True, force=True, specific_tags=_HEADER)
         return _object(header, path)
-    except (
-        OSError,
-        EOFError,
-        AttributeError,
-        TypeError,
-        ValueError,
-        KeyError,
-        IndexError,
-        NotImplementedError,
-    ) as error:
-        raise ValueError(f"{path} is no readable DICOM file ({error}): export it again, or move it away") from None
+    except ImportError:  # pydicom is not there
+        raise
+    except Exception as error:  # damaged bytes make pydicom raise whatever they hit first
+        cause = in_few_words(error)
+        raise ValueError(f"{path} is no readable DICOM file ({cause}): export it again, or move it away") from None
+
+
+def in_few_words(error: Exception) -> str:
+    """Return the first line of an error's text, or its kind where it has none.
+
+    Args:
+        error: of a damaged file.
+    """
+    return str(error).strip().split("\n")[0][:200] or type(error).__name__
 
 
 def _object(header: Any, path: Path) -> DicomObject:
@@ -130,7 +142,7 @@ def _label(header: Any) -> str:
 
 
 def _why_not(header: Any, sop_class: str) -> str:
-    if sop_class not in (MR_IMAGE, ENHANCED_MR_IMAGE):
+    if sop_class not in _MR_IMAGES:
         return f"not an MR image but {_name_of(sop_class)} of modality {header.get('Modality', '?')}"
     if not header.get("Rows") or not header.get("Columns"):
         return "no pixels"

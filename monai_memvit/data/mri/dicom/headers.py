@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,15 @@ def plane_of(position: Any, orientation: Any, spacing: Any) -> Plane:
         spacing: PixelSpacing.
 
     Raises:
-        ValueError: naming the one that is absent or has too few values.
+        ValueError: naming the one that is absent, has too few values, or values that are not finite.
     """
     names = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
     values = tuple(numbers(value) for value in (position, orientation, spacing))
     for name, value, count in zip(names, values, (3, 6, 2)):
         if len(value) != count:
             raise ValueError(f"{name} has {len(value)} values instead of {count}")
+        if not all(map(isfinite, value)):
+            raise ValueError(f"{name} is not finite")
     return values[0], values[1], values[2]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import dcmread, slices_of
+from .files import dcmread, in_few_words, slices_of
 from .headers import DicomSlice, first_number
 from .multiframe import FrameGroups
 from .stack import stack_slices
@@ -49,6 +49,7 @@ def _pictures(path: Path, frames: Sequence[int], name: str) -> list[tuple[DicomS
     """The wanted slices of a file, each with its ``(rows, columns)`` of rescaled values."""
     try:
         dataset = dcmread(path, force=True)
+        _name_encoding(dataset)
         slices, pixels = slices_of(dataset, path), dataset.pixel_array
         if slices[0].frame is None:
             return [(slices[0], _rescaled(pixels, dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")))]
@@ -56,8 +57,19 @@ def _pictures(path: Path, frames: Sequence[int], name: str) -> list[tuple[DicomS
         return [(slices[i], _rescaled(pixels[i], *_frame_rescale(groups, i))) for i in frames or range(len(slices))]
     except FileNotFoundError:
         raise ValueError(f"{name}: {path} does not exist: find the cases again") from None
-    except (OSError, EOFError, AttributeError, TypeError, KeyError, IndexError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name}: {path} is no whole DICOM image ({_short(error)}): export it again") from None
+    except ImportError:  # pydicom is not there
+        raise
+    except Exception as error:  # damaged bytes make pydicom raise whatever they hit first
+        raise ValueError(f"{name}: {path} is no whole DICOM image ({in_few_words(error)}): export it again") from None
+
+
+def _name_encoding(dataset: Any) -> None:
+    """A file without preamble does not name its transfer syntax; its values are then stored as its tags are."""
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, _ = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
 
 
 def _frame_rescale(groups: FrameGroups, frame: int) -> tuple[Any, Any]:
@@ -70,7 +82,3 @@ def _rescaled(pixels: np.ndarray, slope: Any, intercept: Any) -> np.ndarray:
     factor, shift = first_number(slope), first_number(intercept)
     values = pixels.astype(np.float64) * (1.0 if factor is None else factor) + (shift or 0.0)
     return values.astype(np.float32)
-
-
-def _short(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]

@@ -22,8 +22,10 @@ class PreparedCase:
         channel_mask: ``(C,)`` bool: which sequences came with the study.
         record: plain JSON types: ``pipeline``, ``affine`` (index of slice, row and column to RAS mm), ``sequences``
             (file names, description, reason, registration and normalisation of each), ``channel_mask``,
-            ``slice_channel_mask`` (which sequences show the brain in each slice), ``slices_kept``, ``brain_area_mm2``
-            and ``tumour_area_mm2`` of each slice, ``brain_cut_share`` and ``tumour_cut_share`` outside the pictures.
+            ``slice_channel_mask`` (which sequences show the brain in each slice), ``slices_kept``, ``slices_unseen``
+            (with enough brain, which no sequence shows), ``brain_area_mm2`` and ``tumour_area_mm2`` of each slice,
+            ``brain_cut_share`` and ``tumour_cut_share`` outside the pictures, ``tumour_in_brain_share``,
+            ``places_assumed`` (sequences whose header does not say where they lie).
         before: sequence -> ``(H, W)``: the slice with most brain where the file says it is; of those that were moved.
         after: sequence -> ``(H, W)``: the same slice as it was stacked, but neither normalised nor masked; of all.
     """

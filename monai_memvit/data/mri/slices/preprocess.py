@@ -34,7 +34,8 @@ def preprocess_study(study: Study, pipeline: MriPipeline) -> PreparedCase:
     Registration says where a point of the reference lies in each sequence; every sequence is then sampled once, at the
     pixels of the reference's slices (see ``slice_grid``). The brain is the mask that came with the study, else a simple
     foreground of the reference (:func:`monai_memvit.transforms.mri.foreground_mask`). Masks may lie on any grid in the
-    world of the reference. A sequence that shows less than half of the brain in a slice is absent from that slice.
+    world of the reference. A sequence that shows less than half of the brain in a slice, or one value in more than
+    half of it, is absent from that slice.
 
     Args:
         study: its files.
@@ -51,10 +52,13 @@ def preprocess_study(study: Study, pipeline: MriPipeline) -> PreparedCase:
     grid = slice_grid(affine_of(reference), tuple(reference.shape[1:]), pipeline.size, pipeline.spacing_mm)
     brain = brain_on_slices(study.brain_mask, reference, grid)
     mask, may_be_empty = study.tumour_mask, pipeline.empty_tumour_mask == "normal"
-    tumour = None if mask is None else tumour_on_slices(mask, grid, may_be_empty)
+    tumour = None if mask is None else tumour_on_slices(mask, brain, grid, may_be_empty)
     places = {name: place_sequence(name, volume, reference, brain.centre, pipeline) for name, volume in volumes.items()}
     sampled = {name: _sampled(name, volume, places[name], grid, pipeline) for name, volume in volumes.items()}
-    shown = {name: shown_brain(name, volume, _matrix(places[name]), brain, grid) for name, volume in volumes.items()}
+    shown = {
+        name: shown_brain(name, volume, sampled[name], _matrix(places[name]), brain, grid)
+        for name, volume in volumes.items()
+    }
     image, normalized = _stack(sampled, shown, grid, pipeline)
     slices: NDArray[np.bool_] = np.stack([slices_shown(shown.get(name), brain) for name in pipeline.sequences], axis=1)
     image[~slices] = 0.0
@@ -65,7 +69,10 @@ def preprocess_study(study: Study, pipeline: MriPipeline) -> PreparedCase:
         "channel_mask": channel_mask.tolist(),
         "slice_channel_mask": slices.tolist(),
         "sequences": {name: _history(study, name, places[name], normalized[name]) for name in volumes},
-    } | _areas(brain, tumour, grid, pipeline)
+        "places_assumed": [name for name, volume in volumes.items() if volume.meta["place_assumed"]],
+        **_chosen(brain, slices.any(axis=1), pipeline.min_brain_share),
+        **_areas(brain, tumour, grid),
+    }
     case = PreparedCase(image, brain.inside, None if tumour is None else tumour.inside, channel_mask, record)
     after = {name: pixels[case.fullest_slice] for name, pixels in sampled.items()}
     return replace(case, before=_before(volumes, places, grid.only(case.fullest_slice)), after=after)
@@ -131,16 +138,27 @@ def _history(study: Study, name: str, place: dict[str, Any] | None, normalizatio
     }
 
 
-def _areas(brain: MaskOnSlices, tumour: MaskOnSlices | None, grid: SliceGrid, pipeline: MriPipeline) -> dict[str, Any]:
+def _chosen(brain: MaskOnSlices, seen: NDArray[np.bool_], min_share: float) -> dict[str, list[int]]:
+    """Slices with enough brain: those that a sequence shows, and those that none does."""
+    areas = brain.inside.sum(axis=(1, 2))
+    enough = (areas > 0) & (areas >= min_share * areas.max())
+    if not (enough & seen).any():
+        raise ValueError(
+            f"no sequence shows half of the brain in any of the {enough.sum()} slices that have enough of it: look "
+            "whether the brain mask and the images are of one head"
+        )
+    return {name: np.flatnonzero(enough & by).tolist() for name, by in (("slices_kept", seen), ("slices_unseen", ~seen))}
+
+
+def _areas(brain: MaskOnSlices, tumour: MaskOnSlices | None, grid: SliceGrid) -> dict[str, Any]:
     pixel_mm2 = float(grid.spacing[1] * grid.spacing[2])
     areas = brain.inside.sum(axis=(1, 2)) * pixel_mm2
-    kept = (areas > 0) & (areas >= pipeline.min_brain_share * areas.max())
     return {
-        "slices_kept": np.flatnonzero(kept).tolist(),
         "brain_area_mm2": areas.tolist(),
         "tumour_area_mm2": None if tumour is None else (tumour.inside.sum(axis=(1, 2)) * pixel_mm2).tolist(),
         "brain_cut_share": brain.cut_share,
         "tumour_cut_share": None if tumour is None else tumour.cut_share,
+        "tumour_in_brain_share": None if tumour is None else tumour.share_within(brain),
     }
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["MaskOnSlices", "brain_on_slices", "tumour_on_slices"]
 
 
+_OUTSIDE = 0.1  # of the tumour in the brain: with less the mask is of another world, or of another head
+
+
 class MaskOnSlices:
     """A mask at the pixels of the slices, which take its nearest voxel.
 
@@ -41,6 +44,14 @@ class MaskOnSlices:
         seen = within(map_points(places, np.linalg.inv(to_voxels)), grid.shape)
         self.centre: NDArray[np.float64] = map_points(places, affine).mean(axis=0) if len(places) else np.zeros(3)
         self.cut_share = float(1.0 - seen.mean()) if len(places) else 0.0
+
+    def share_within(self, other: MaskOnSlices) -> float | None:
+        """Share of the mask in the pictures that lies in another one; None where there is nothing of it.
+
+        Args:
+            other: on the same slices.
+        """
+        return float(other.inside[self.inside].mean()) if self.inside.any() else None
 
 
 def brain_on_slices(path: Path | None, reference: MetaTensor, grid: SliceGrid) -> MaskOnSlices:
@@ -67,22 +78,31 @@ def brain_on_slices(path: Path | None, reference: MetaTensor, grid: SliceGrid) -
     return _seen(MaskOnSlices(mask, grid), path or "the foreground of the reference")
 
 
-def tumour_on_slices(path: Path, grid: SliceGrid, may_be_empty: bool) -> MaskOnSlices:
+def tumour_on_slices(path: Path, brain: MaskOnSlices, grid: SliceGrid, may_be_empty: bool) -> MaskOnSlices:
     """The tumour of a case.
 
     Args:
         path: of the mask.
+        brain: on the same slices.
         grid: of the pictures.
         may_be_empty: whether an empty mask says that there is no tumour.
 
     Raises:
-        ValueError: where it cannot be read, is empty and may not be, or lies outside the pictures.
+        ValueError: where it cannot be read, is empty and may not be, or lies outside the pictures or the brain.
     """
     from ..sources.load_volume import load_mask
 
     mask = load_mask(path, may_be_empty)
     found = MaskOnSlices(mask, grid)
-    return found if not bool(mask.any()) else _seen(found, path)
+    if not bool(mask.any()):
+        return found
+    share = _seen(found, path).share_within(brain)
+    if share is not None and share < _OUTSIDE:
+        raise ValueError(
+            f"the mask {path}: only {share:.0%} of the tumour lies in the brain: it must be of the same head and lie in "
+            "the world of the reference; correct it, or remove the file"
+        )
+    return found
 
 
 def _seen(mask: MaskOnSlices, origin: Path | str) -> MaskOnSlices:

@@ -30,7 +30,8 @@ def load_volume(source: SequenceSource) -> MetaTensor:
         source: its files.
 
     Returns:
-        ``(1, X, Y, Z)``, float32, with an RAS affine in mm; ``meta["filename_or_obj"]`` is the first file.
+        ``(1, X, Y, Z)``, float32, with an RAS affine in mm; ``meta["filename_or_obj"]`` is the first file, and
+        ``meta["place_assumed"]`` says that a NIfTI header has neither sform nor qform, so that only voxel sizes are known.
 
     Raises:
         ValueError: naming sequence and file, where a file is truncated or unreadable, is 4-D, has no usable affine,
@@ -39,9 +40,11 @@ def load_volume(source: SequenceSource) -> MetaTensor:
     name = f"{source.sequence} ({source.files[0]})"
     if source.kind == "dicom":
         array, affine = load_dicom(source.files, source.frames, source.sequence)
+        place_assumed = False
     else:
-        array, affine = _read_nifti(source.files[0])
+        array, affine, place_assumed = _read_nifti(source.files[0])
     volume = _as_volume(array, affine, source.files[0])
+    volume.meta["place_assumed"] = place_assumed
     check_volume(volume, name)
     return volume
 
@@ -50,35 +53,48 @@ def load_mask(path: Path, may_be_empty: bool = False) -> MetaTensor:
     """Load a mask from a NIfTI file.
 
     Args:
-        path: the file; labels of several classes count as inside.
+        path: the file; every label above 0 is inside, a negative one ("ignore", in some tools) is not.
         may_be_empty: whether a mask without a voxel is one too.
 
     Returns:
-        ``(1, X, Y, Z)``, bool, non-zero voxels True, with an RAS affine in mm.
+        ``(1, X, Y, Z)``, bool, with an RAS affine in mm.
 
     Raises:
         ValueError: as :func:`load_volume`; also where the mask is empty and may not be.
     """
-    volume = _as_volume(*_read_nifti(path), path)
-    empty = volume.ndim == 4 and not bool(volume.any())
+    array, affine, _ = _read_nifti(path)
+    volume = _as_volume(array, affine, path)
+    inside = volume > 0
+    empty = volume.ndim == 4 and not bool(inside.any()) and bool(volume.isfinite().all())
     if empty and not may_be_empty:
         raise ValueError(f"the mask {path} is empty: draw it, or remove the file")
-    if not empty and (volume.ndim != 4 or not bool(volume.all())):  # a mask may fill its box; an image may not
+    if not empty and (volume.ndim != 4 or not bool(inside.all())):  # a mask may fill its box; an image may not
         check_volume(volume, f"the mask {path}")
-    return volume != 0
+    return inside
 
 
-def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Voxels, affine in mm, and whether the header leaves their place open."""
     try:
         image = nibabel.load(path)
         array = np.asarray(image.dataobj)
         if array.dtype.fields or array.dtype.kind not in "iufb":
             raise ValueError(f"its voxels are {array.dtype}, not numbers")
-        return array.astype(np.float32), np.asarray(image.affine, dtype=np.float64)
+        affine = np.diag([*[_millimetres(image.header)] * 3, 1.0]) @ image.affine
+        return array.astype(np.float32), affine, _leaves_place_open(image.header)
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist: fetch it, or find the cases again") from None
     except _unreadable() as error:
         raise ValueError(f"{path} is no whole NIfTI file ({error}): copy or convert it again") from None
+
+
+def _millimetres(header: Any) -> float:
+    """Of the unit of length; where none is given it is mm, as every tool takes it."""
+    return {"meter": 1000.0, "micron": 0.001}.get(header.get_xyzt_units()[0], 1.0)
+
+
+def _leaves_place_open(header: Any) -> bool:
+    return int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0
 
 
 def _unreadable() -> tuple[type[Exception], ...]:

@@ -98,6 +98,57 @@ def test_a_slab_is_absent_from_the_slices_it_does_not_show(folder: Path) -> None
     np.testing.assert_allclose(case.image[3:6, 1, 4:28, 6:26], expected, atol=4e-3)
 
 
+@pytest.mark.parametrize("padding", [0.0, -1000.0])
+def test_slices_that_were_padded_are_absent_too(folder: Path, padding: float) -> None:
+    """A slab that somebody resampled onto the grid of the reference."""
+    values = np.asarray(nibabel.load(folder / "t2.nii.gz").dataobj).copy()
+    values[..., :3] = values[..., 6:] = padding
+    values[:9, :, 5] = padding  # a third of the slice; half of it is still shown
+    change(folder / "t2.nii.gz", values)
+    case = preprocess_study(study_of(folder), TINY)
+    there = np.array(case.record["slice_channel_mask"])
+    assert np.flatnonzero(there[:, 1]).tolist() == [3, 4, 5]
+    assert not case.image[[0, 1, 2, 6, 7], 1].any()
+    brain = upright(folder / "t1gd.nii.gz") != 0
+    expected = normalized(upright(folder / "t2.nii.gz")[3:6], brain[3:6])
+    np.testing.assert_allclose(case.image[3:6, 1, 4:28, 6:26], expected, atol=4e-3)
+
+
+def test_a_slice_that_is_padding_for_the_most_part_is_absent(folder: Path) -> None:
+    values = np.asarray(nibabel.load(folder / "t2.nii.gz").dataobj).copy()
+    values[:12, :, 4] = 0.0
+    change(folder / "t2.nii.gz", values)
+    there = np.array(preprocess_study(study_of(folder), TINY).record["slice_channel_mask"])
+    assert np.flatnonzero(~there[:, 1]).tolist() == [0, 4]  # slice 0 has no brain
+
+
+def test_a_case_whose_brain_no_sequence_shows_is_named(folder: Path) -> None:
+    affine = nibabel.load(folder / "t1gd.nii.gz").affine.copy()
+    affine[0, 3] -= 20 * 8
+    brain = np.zeros((60, 24, 8), dtype=np.uint8)
+    brain[:21, 8:16, 5] = 1  # beside the images but for one column
+    (folder / "tumour_mask.nii.gz").unlink()
+    nibabel.save(nibabel.Nifti1Image(brain, affine), folder / "brain_mask.nii.gz")
+    with pytest.raises(ValueError, match="no sequence shows half of the brain in any of the 1 slices"):
+        preprocess_study(study_of(folder), replace(TINY, size=64))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.9])
+def test_a_tumour_outside_the_brain_is_an_error_or_noted(folder: Path, share: float) -> None:
+    brain = np.asarray(nibabel.load(folder / "t1gd.nii.gz").dataobj)[..., 4] != 0
+    mask = np.zeros((20, 24, 8), dtype=np.uint8)
+    outside, inside = np.argwhere(~brain)[:100], np.argwhere(brain)[:100]
+    for places, count in ((inside, round(100 * share)), (outside, round(100 * (1 - share)))):
+        mask[*places[:count].T, 4] = 1
+    change(folder / "tumour_mask.nii.gz", mask)
+    if share < 0.1:
+        with pytest.raises(ValueError, match=rf"tumour_mask.*{share:.0%} of the tumour lies in the brain"):
+            preprocess_study(study_of(folder), TINY)
+    else:
+        record = preprocess_study(study_of(folder), TINY).record
+        assert record["tumour_in_brain_share"] == pytest.approx(share)
+
+
 def test_a_given_brain_mask_counts(folder: Path) -> None:
     inner = np.zeros((20, 24, 8), dtype=np.uint8)
     inner[8:14, 8:14, 2:5] = 1

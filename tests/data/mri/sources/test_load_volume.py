@@ -149,3 +149,39 @@ def test_masks(tmp_path, write_nifti):
     assert mask.nonzero().tolist() == [[0, 1, 2, 3]]
     np.testing.assert_array_equal(mask.affine.numpy(), np.diag([-1, -1, 2, 1]))
     assert load_mask(write_nifti(tmp_path, "all.nii.gz", array=np.ones_like(labels)) / "all.nii.gz").all()
+
+
+def test_only_labels_above_zero_are_inside(tmp_path, write_nifti):
+    labels = np.full((3, 4, 5), -1, np.int16)  # "ignore", in some tools
+    with pytest.raises(ValueError, match="none.nii.gz is empty"):
+        load_mask(write_nifti(tmp_path, "none.nii.gz", array=labels) / "none.nii.gz")
+    labels[1, 2, 3] = 2
+    mask = load_mask(write_nifti(tmp_path, "some.nii.gz", array=labels) / "some.nii.gz")
+    assert mask.nonzero().tolist() == [[0, 1, 2, 3]]
+
+
+def test_a_mask_of_nan_is_not_an_empty_one(tmp_path, write_nifti):
+    values = np.zeros((3, 4, 5), np.float32)
+    values[1, 2, 3] = np.nan
+    with pytest.raises(ValueError, match=r"nan.nii.gz: 1 voxels are NaN"):
+        load_mask(write_nifti(tmp_path, "nan.nii.gz", array=values) / "nan.nii.gz", may_be_empty=True)
+
+
+@pytest.mark.parametrize("unit, size", [("meter", 0.004), ("micron", 4000.0), ("mm", 4.0), ("unknown", 4.0)])
+def test_the_unit_of_length_of_a_nifti_file_counts(tmp_path, unit, size):
+    affine = np.diag([-size, size, size, 1.0])
+    affine[:3, 3] = size * np.array([1, 2, 3])
+    image = nibabel.Nifti1Image(np.random.default_rng(0).normal(size=(5, 6, 4)).astype(np.float32), affine)
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / "x.nii")
+    expected = np.diag([-4.0, 4, 4, 1])
+    expected[:3, 3] = [4, 8, 12]
+    np.testing.assert_allclose(load_volume(nifti(tmp_path / "x.nii")).affine.numpy(), expected, rtol=1e-6)
+
+
+def test_a_header_without_a_place_is_told(tmp_path, write_nifti):
+    placed = write_nifti(tmp_path, "placed.nii") / "placed.nii"
+    image = nibabel.Nifti1Image(np.asarray(nibabel.load(placed).dataobj), None)
+    nibabel.save(image, tmp_path / "nowhere.nii")
+    assert load_volume(nifti(tmp_path / "nowhere.nii")).meta["place_assumed"]
+    assert not load_volume(nifti(placed)).meta["place_assumed"]

@@ -18,7 +18,7 @@ mri)
     what="studies of five MRI sequences" simulated=simulated bundle=bundles/glioma_mri_classification
     size=(--patients 25 --format dicom --missing 0.1)
     epochs=${EPOCHS:-15}
-    TRAIN="--image_size 128 ${TRAIN:-}"
+    TRAIN="--image_size 64 --patch_size 8 ${TRAIN:-}"
     [ -n "$data" ] || PREPARE="--size 128 --spacing 2 --empty-tumour-mask normal ${PREPARE:-}"
     ;;
 *)

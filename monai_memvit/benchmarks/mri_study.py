@@ -9,25 +9,59 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from ..handlers import only_channels
 from ..memory import memory_off
 from ..metrics import classification_summary
-from .slice_shortcut import shortcut_baseline
-from .study_runs import each_run, finished_runs, interval_of, signed, spread, training_job
+from .mri_tables import ARMS, SHORTCUT, missing_table, patients_table, slices_table
+from .slice_predictions import SlicePredictions, predict_slices, predictions_path, save_predictions
+from .slice_shortcut import shortcut_predictions
+from .study_runs import (
+    check_one_setting,
+    each_run,
+    finished_runs,
+    overrides_of,
+    run_training,
+    study_settings,
+    training_job,
+)
 
-__all__ = ["add_arguments", "missing_table", "run_benchmark", "slices_table"]
+__all__ = ["add_arguments", "run_benchmark"]
 
-_ARMS: dict[str, dict[str, Any]] = {
+_SETTINGS: dict[str, dict[str, Any]] = {
     "plain, zeros": {"memory_layers": [], "sequence_tokens": False},
     "MoViT, zeros": {"memory_layers": [-1], "sequence_tokens": False},
     "plain, tokens": {"memory_layers": [], "sequence_tokens": True},
     "MoViT, tokens": {"memory_layers": [-1], "sequence_tokens": True},
 }
-_PAIRS = [("plain, zeros", "MoViT, zeros"), ("plain, tokens", "MoViT, tokens"), ("MoViT, zeros", "MoViT, tokens")]
+_ALIKE = ("epochs", "section", "overrides", "fingerprint")
+
+# The training slices once more as they are tested: whole, and none of their sequences taken away by chance.
+_REFRESH: dict[str, Any] = {
+    "dataloader": {
+        "_target_": "monai.data.DataLoader",
+        "dataset": "@refresh::dataset",
+        "batch_size": "$4 * @batch_size",
+        "num_workers": "@num_workers",
+    },
+    "evaluator": {
+        "_target_": "monai.engines.SupervisedEvaluator",
+        "device": "@device",
+        "val_data_loader": "@refresh::dataloader",
+        "network": "@network",
+        "prepare_batch": "@prepare_batch",
+        "val_handlers": [
+            {
+                "_target_": "monai_memvit.handlers.MemoryUpdateHandler",
+                "network": "@network",
+                "update": "refresh",
+                "id_map": "@id_map",
+            }
+        ],
+        "amp": "$@device.type == 'cuda'",
+    },
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bundle", type=Path, default=Path("bundles/glioma_mri_classification"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--arms", nargs="+", choices=list(_ARMS), default=list(_ARMS))
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--section", default="test", help="section of the datalist to test on; never used in training")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -60,122 +94,106 @@ def run_benchmark(args: argparse.Namespace) -> int:
 
     Returns:
         exit code 0.
+
+    Raises:
+        ValueError: when ``--out`` holds runs of other settings, or such that do not tell theirs.
     """
     torch.set_num_threads(args.threads)
     if not args.report_only:
-        for row in each_run(args.out, _plan(args), partial(_train_and_test, args)):
+        settings = study_settings(args.data, args.section, args.override, {"epochs": args.epochs})
+        check_one_setting([*finished_runs(args.out), settings], _ALIKE, args.out)
+        for row in each_run(args.out, _plan(args, settings), partial(_work, args)):
             print(json.dumps(row), flush=True)
-        print("position and brain area alone:", json.dumps(shortcut_baseline(args.data, args.section)))
-    rows = finished_runs(args.out)
-    print(slices_table(rows))
-    print(missing_table(rows))
+    rows = _rows(args.out)
+    for table in (slices_table(rows), missing_table(rows), patients_table(rows, args.out)):
+        print(table, end="\n\n")
     return 0
 
 
-def _plan(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _rows(out: Path) -> list[dict[str, Any]]:
+    rows = finished_runs(out)
+    check_one_setting(rows, _ALIKE, out)
+    if any(name not in row for row in rows for name in (*_ALIKE, "slices")):
+        raise ValueError(f"{out}: an earlier version wrote these runs, uncounted: repeat the study with a new --out.")
+    return rows
+
+
+def _plan(args: argparse.Namespace, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Seed by seed, so that an early stop leaves whole pairs."""
+    yield settings | {"arm": SHORTCUT}
     for seed in args.seeds:
         for arm in args.arms:
-            yield {"seed": seed, "arm": arm}
+            yield settings | {"seed": seed, "arm": arm}
 
 
-def _train_and_test(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, Any]:
-    settings = {"dataset_dir": str(args.data), "bundle_root": str(args.bundle), "seed": run["seed"]}
-    settings |= {"max_epochs": args.epochs} | _ARMS[run["arm"]]
-    settings |= {k: json.loads(v) for k, v in (o.split("=", 1) for o in args.override)}
-    parser = training_job(args.bundle, args.section, settings, reports=[])
-    parser.get_parsed_content("train::trainer").run()
-    network = parser.get_parsed_content("network")
+def _work(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, Any]:
+    if run["arm"] == SHORTCUT:
+        predictions = shortcut_predictions(args.data, args.section)
+        found = _figures(predictions)
+    else:
+        predictions, found = _train_and_test(args, run)
+    save_predictions(predictions_path(args.out, run), predictions)
+    return found | _counts(predictions)
+
+
+def _train_and_test(args: argparse.Namespace, run: dict[str, Any]) -> tuple[SlicePredictions, dict[str, Any]]:
+    parser = _job(args, run)
+    run_training(parser)
+    remembers = bool(parser["memory_layers"])
+    found: dict[str, Any] = {}
+    if remembers:
+        found |= _figures(_predict(parser), "_unrefreshed")
+        parser.get_parsed_content("refresh::evaluator").run()
+    predictions = _predict(parser)
+    found |= _figures(predictions) | _figures_incomplete(predictions)
+    if remembers:
+        with memory_off(parser.get_parsed_content("network")):
+            found |= _figures(_predict(parser), "_memory_off")
     names = parser.get_parsed_content("channel_names")
-    found = _figures(parser, "")
-    if settings["memory_layers"]:
-        with memory_off(network):
-            found |= {f"{name}_memory_off": value for name, value in _figures(parser, "").items()}
-    for missing, name in enumerate(names):
-        with only_channels(network, [c for c in range(len(names)) if c != missing]):
-            found |= _figures(parser, f"_without_{name}")
-    return {"epochs": args.epochs} | found
+    for missing in range(len(names)):
+        found |= _figures_without(parser, missing, names)
+    return predictions, found
 
 
-def _figures(parser: Any, reading: str) -> dict[str, float]:
-    """Of all test slices, and of those that lack a sequence by themselves."""
-    probabilities, labels, whole = _predict(parser)
-    found = classification_summary(probabilities, labels)
-    if not reading and not whole.all():
-        found |= {
-            f"{k}_incomplete": v for k, v in classification_summary(probabilities[~whole], labels[~whole]).items()
-        }
-    return {name + reading: value for name, value in found.items()}
+def _job(args: argparse.Namespace, run: dict[str, Any]) -> Any:
+    settings = {"dataset_dir": str(args.data), "bundle_root": str(args.bundle), "seed": run["seed"]}
+    settings |= {"max_epochs": args.epochs} | _SETTINGS[run["arm"]] | overrides_of(args.override)
+    parser = training_job(args.bundle, args.section, settings, reports=[])
+    dataset = parser["train"]["dataset"] | {"transform": "@validate::preprocessing", "cache_rate": 0.0}
+    parser["refresh"] = {"dataset": dataset} | _REFRESH
+    return parser
 
 
-def _predict(parser: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """Probabilities ``(N, K)``, labels and whether all sequences are there ``(N,)``."""
-    network = parser.get_parsed_content("network").eval()
-    found: list[tuple[Tensor, Tensor, Tensor]] = []
-    with torch.no_grad():
-        for batch in parser.get_parsed_content("validate::dataloader"):
-            logits = network(batch["image"], channel_mask=batch["channel_mask"])
-            found.append((logits.softmax(-1), batch["label"], batch["channel_mask"].all(1)))
-    probabilities, labels, whole = (torch.cat(column) for column in zip(*found))
-    return probabilities, labels, whole
+def _predict(parser: Any) -> SlicePredictions:
+    return predict_slices(parser.get_parsed_content("network"), parser.get_parsed_content("validate::dataloader"))
 
 
-def slices_table(rows: list[dict[str, Any]]) -> str:
-    """Markdown tables: every arm's figures, then the paired differences with their 95 % intervals.
-
-    Args:
-        rows: results of finished runs.
-
-    Returns:
-        two tables.
-    """
-    arms = {arm: [row for row in rows if row["arm"] == arm] for arm in _ARMS}
-    metrics = ("auc", "balanced_accuracy", "accuracy")
-    lines = ["| arm (seeds) | AUC | balanced accuracy | accuracy | AUC, memory off |", "|---|---|---|---|---|"]
-    for arm, runs in arms.items():
-        if runs:
-            shown = [name for name in (*metrics, "auc_memory_off") if name in runs[0]]
-            cells = [spread(_column(runs, name)) for name in shown] + [""] * (4 - len(shown))
-            lines.append("| " + " | ".join([f"{arm} ({len(runs)})", *cells]) + " |")
-    lines += [
-        "",
-        "| difference (pairs) | AUC [95 %] | balanced accuracy [95 %] | accuracy [95 %] |",
-        "|---|---|---|---|",
-    ]
-    for base, other in _PAIRS:
-        pairs = _paired(arms[base], arms[other])
-        if pairs:
-            gains = [_column([b for _, b in pairs], m) - _column([a for a, _ in pairs], m) for m in metrics]
-            cells = [f"{signed(gain)} {interval_of(gain)}" for gain in gains]
-            lines.append("| " + " | ".join([f"{other} − {base} ({len(pairs)})", *cells]) + " |")
-    return "\n".join(lines)
+def _figures(predictions: SlicePredictions, reading: str = "") -> dict[str, float]:
+    if not len(predictions.labels):
+        return {}
+    summary = classification_summary(predictions.probabilities, predictions.labels)
+    return {name + reading: value for name, value in summary.items()}
 
 
-def missing_table(rows: list[dict[str, Any]]) -> str:
-    """Markdown table: AUC with each sequence taken away, and on the slices that lack one by themselves.
-
-    Args:
-        rows: results of finished runs.
-
-    Returns:
-        the table.
-    """
-    names = list(dict.fromkeys(key for row in rows for key in row if key.startswith("auc_without_")))
-    heads = [name.removeprefix("auc_").replace("_", " ") for name in names]
-    lines = ["| AUC | " + " | ".join(["all", *heads, "incomplete by themselves"]) + " |"]
-    lines.append("|---" * (len(names) + 3) + "|")
-    for arm in _ARMS:
-        runs = [row for row in rows if row["arm"] == arm]
-        if runs:
-            columns = ["auc", *names, *(["auc_incomplete"] if "auc_incomplete" in runs[0] else [])]
-            lines.append("| " + " | ".join([arm, *(spread(_column(runs, name)) for name in columns)]) + " |")
-    return "\n".join(lines)
+def _figures_incomplete(predictions: SlicePredictions) -> dict[str, float]:
+    """Of the slices that lack a sequence by themselves."""
+    return _figures(predictions.where(~predictions.complete), "_incomplete")
 
 
-def _paired(base: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    seeds = {row["seed"]: row for row in other}
-    return [(row, seeds[row["seed"]]) for row in base if row["seed"] in seeds]
+def _figures_without(parser: Any, missing: int, names: list[str]) -> dict[str, float]:
+    """Of the slices that have any other sequence."""
+    others = [channel for channel in range(len(names)) if channel != missing]
+    with only_channels(parser.get_parsed_content("network"), others) as served:
+        predictions = _predict(parser)
+    kept = predictions.where(torch.cat(served))
+    return {f"cases_without_{names[missing]}": len(kept.labels)} | _figures(kept, f"_without_{names[missing]}")
 
 
-def _column(runs: list[dict[str, Any]], name: str) -> np.ndarray:
-    return 100 * np.array([run[name] for run in runs])
+def _counts(predictions: SlicePredictions) -> dict[str, int]:
+    incomplete = predictions.where(~predictions.complete)
+    return {
+        "slices": len(predictions.labels),
+        "patients": len(predictions.groups.unique()),
+        "incomplete_slices": len(incomplete.labels),
+        "incomplete_patients": len(incomplete.groups.unique()),
+    }

@@ -17,12 +17,27 @@ import torch
 from ..data import load_section
 from ..memory import PrototypicalAttentionLearning, memory_layers, memory_off
 from .colour_baseline import colour_baseline, colour_by_folds
-from .study_runs import each_run, finished_runs, interval_of, signed, spread, tested_figures, training_job
+from .study_runs import (
+    check_one_setting,
+    each_run,
+    finished_runs,
+    interval_of,
+    overrides_of,
+    run_training,
+    signed,
+    spread,
+    study_settings,
+    tested_figures,
+    training_job,
+)
+from .tables import markdown_table
 
-__all__ = ["add_arguments", "paired_table", "run_benchmark", "why_table"]
+__all__ = ["add_arguments", "colour_table", "paired_table", "run_benchmark", "why_table"]
 
 _ARMS: dict[str, dict[str, Any]] = {"plain": {"memory_layers": []}, "movit": {"memory_layers": [-1]}}
 _METRICS = ("balanced_accuracy", "accuracy", "auc")
+_COLOUR = {"colour": "the tested section", "colour, five folds": "five folds of all patients"}
+_ALIKE = ("images", "section", "overrides", "fingerprint")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,25 +72,37 @@ def run_benchmark(args: argparse.Namespace) -> int:
 
     Returns:
         exit code 0.
+
+    Raises:
+        ValueError: when ``--out`` holds runs of other settings.
     """
     torch.set_num_threads(args.threads)
     if not args.report_only:
-        for row in each_run(args.out, _plan(args), partial(_train_and_test, args)):
+        settings = study_settings(args.data, args.section, args.override, {"images": args.images})
+        check_one_setting([*finished_runs(args.out), settings], _ALIKE, args.out)
+        for row in each_run(args.out, _plan(args, settings), partial(_work, args)):
             print(json.dumps(row), flush=True)
-        print("colour statistics, logistic regression:", json.dumps(colour_baseline(args.data, args.section)))
-        print("the same, five folds of all patients:", json.dumps(colour_by_folds(args.data)))
     done = finished_runs(args.out)
-    print(paired_table(done))
-    print(why_table(done))
+    check_one_setting(done, _ALIKE, args.out)
+    for table in (paired_table(done), why_table(done), colour_table(done)):
+        print(table, end="\n\n")
     return 0
 
 
-def _plan(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _plan(args: argparse.Namespace, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Seed by seed, so that an early stop leaves whole pairs at every fraction."""
+    for arm in _COLOUR:
+        yield settings | {"arm": arm}
     for seed in args.seeds:
         for fraction in args.fractions:
             for arm in _ARMS:
-                yield {"seed": seed, "fraction": fraction, "arm": arm}
+                yield settings | {"seed": seed, "fraction": fraction, "arm": arm}
+
+
+def _work(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, Any]:
+    if run["arm"] in _COLOUR:
+        return colour_by_folds(args.data) if "folds" in run["arm"] else colour_baseline(args.data, args.section)
+    return _train_and_test(args, run)
 
 
 def _train_and_test(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, Any]:
@@ -88,9 +115,9 @@ def _train_and_test(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, 
         "training_fraction": run["fraction"],
         "max_epochs": epochs,
     }
-    settings |= _ARMS[run["arm"]] | {k: json.loads(v) for k, v in (o.split("=", 1) for o in args.override)}
+    settings |= _ARMS[run["arm"]] | overrides_of(args.override)
     parser = _job(args, settings)
-    parser.get_parsed_content("train::trainer").run()
+    run_training(parser)
     network = parser.get_parsed_content("network")
     found = {"": tested_figures(parser)}
     if settings["memory_layers"]:
@@ -142,8 +169,16 @@ def paired_table(rows: list[dict[str, Any]]) -> str:
     Returns:
         the table; fractions without a whole pair are left out.
     """
-    columns = ["training cases (seeds)", "metric", "plain ViT", "MoViT", "MoViT − plain [95 %]", "memory on − off"]
+    columns = [
+        "training cases (seeds)",
+        "metric",
+        "plain ViT",
+        "MoViT",
+        "MoViT − plain [95 % over seeds]",
+        "memory on − off",
+    ]
     lines = [" | ".join(["", *columns, "prototypes − plain", ""]).strip(), "|---|---|---|---|---|---|---|"]
+    rows = [row for row in rows if row["arm"] in _ARMS]
     for fraction in sorted({row["fraction"] for row in rows}):
         arms = {arm: {r["seed"]: r for r in rows if (r["fraction"], r["arm"]) == (fraction, arm)} for arm in _ARMS}
         seeds = sorted(set(arms["plain"]) & set(arms["movit"]))
@@ -166,6 +201,20 @@ def _line(plain: list[dict[str, Any]], movit: list[dict[str, Any]], metric: str)
     cells = [f"{plain[0]['cases']} ({len(plain)})", metric.replace("_", " "), spread(base), spread(ours)]
     cells += [f"{signed(ours - base)} {interval_of(ours - base)}", signed(ours - off), signed(distilled - base)]
     return "| " + " | ".join(cells) + " |"
+
+
+def colour_table(rows: list[dict[str, Any]]) -> str:
+    """Markdown table: what a logistic regression on colour statistics reaches.
+
+    Args:
+        rows: results of finished runs.
+
+    Returns:
+        the table; without lines where the colours were not asked.
+    """
+    found = {row["arm"]: row for row in rows if row["arm"] in _COLOUR}
+    lines = [[_COLOUR[arm], *(f"{100 * row[name]:.1f}" for name in _METRICS)] for arm, row in found.items()]
+    return markdown_table(["colour statistics alone, on", *(name.replace("_", " ") for name in _METRICS)], lines)
 
 
 def why_table(rows: list[dict[str, Any]]) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..data import Datalist, load_section
+from ..data import load_class_names, load_section
 from ..metrics import classification_summary
+from .slice_predictions import SlicePredictions
 
-__all__ = ["shortcut_baseline"]
+__all__ = ["shortcut_baseline", "shortcut_predictions"]
 
 
 def shortcut_baseline(data: Path, tested: str = "test") -> dict[str, float]:
@@ -29,6 +30,23 @@ def shortcut_baseline(data: Path, tested: str = "test") -> dict[str, float]:
     Raises:
         ValueError: when the items are no slices of stacks.
     """
+    predictions = shortcut_predictions(data, tested)
+    return classification_summary(predictions.probabilities, predictions.labels)
+
+
+def shortcut_predictions(data: Path, tested: str = "test") -> SlicePredictions:
+    """What the regression of :func:`shortcut_baseline` says of every slice.
+
+    Args:
+        data: prepared folder of slices.
+        tested: the section to test on.
+
+    Returns:
+        in the order of the section.
+
+    Raises:
+        ValueError: when the items are no slices of stacks.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import PolynomialFeatures, StandardScaler
@@ -39,9 +57,12 @@ def shortcut_baseline(data: Path, tested: str = "test") -> dict[str, float]:
     )
     model.fit(*_cues(path, "training"))
     cues, labels = _cues(path, tested)
-    probabilities = torch.zeros(len(labels), len(Datalist.load(path).class_names))
+    probabilities = torch.zeros(len(labels), len(load_class_names(path)))
     probabilities[:, model.classes_] = torch.from_numpy(model.predict_proba(cues)).float()
-    return classification_summary(probabilities, torch.from_numpy(labels))
+    items = load_section(path, tested)
+    groups = torch.tensor([item["group_id"] for item in items])
+    complete = torch.tensor([all(item.get("channel_mask", ())) for item in items])
+    return SlicePredictions(probabilities, torch.from_numpy(labels), groups, complete)
 
 
 def _cues(path: Path, section: str) -> tuple[np.ndarray, np.ndarray]:

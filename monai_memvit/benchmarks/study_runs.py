@@ -10,7 +10,21 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["each_run", "finished_runs", "interval_of", "signed", "spread", "tested_figures", "training_job"]
+from ..data import load_fingerprint
+
+__all__ = [
+    "check_one_setting",
+    "each_run",
+    "finished_runs",
+    "interval_of",
+    "overrides_of",
+    "run_training",
+    "signed",
+    "spread",
+    "study_settings",
+    "tested_figures",
+    "training_job",
+]
 
 _KEPT_HANDLERS = ("MemoryUpdateHandler", "LrScheduleHandler")
 
@@ -22,7 +36,7 @@ def each_run(
 
     Args:
         out: JSON lines, one per run; grows with every run.
-        plan: what tells each run from the others, such as seed and arm.
+        plan: what tells each run from all others: its settings (:func:`study_settings`), seed and arm.
         work: gives the figures of a run.
 
     Yields:
@@ -49,6 +63,68 @@ def finished_runs(path: Path) -> list[dict[str, Any]]:
         one dictionary per run.
     """
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def study_settings(data: Path, section: str, options: Iterable[str], effort: dict[str, int]) -> dict[str, Any]:
+    """What all rows of one table must have in common.
+
+    Args:
+        data: prepared folder.
+        section: of the datalist, to test on.
+        options: further settings of ``train.yaml`` as typed, ``KEY=JSON``.
+        effort: how long is trained, by the name of the option that says so.
+
+    Returns:
+        ``section``, ``overrides``, the datalist's ``fingerprint`` and the effort.
+
+    Raises:
+        ValueError: as :func:`overrides_of`, or when the datalist cannot be read.
+    """
+    fingerprint = load_fingerprint(data / "datalist.json")
+    return effort | {"section": section, "overrides": overrides_of(options), "fingerprint": fingerprint}
+
+
+def overrides_of(options: Iterable[str]) -> dict[str, Any]:
+    """Further settings of ``train.yaml``.
+
+    Args:
+        options: as typed, ``KEY=JSON``.
+
+    Returns:
+        values by key.
+
+    Raises:
+        ValueError: when one is not of this form.
+    """
+    found = {}
+    for option in options:
+        key, _, value = option.partition("=")
+        try:
+            found[key] = json.loads(value)
+        except json.JSONDecodeError:
+            raise ValueError(f"--override {option}: give KEY=JSON, words in quotes: preset='\"micro\"'") from None
+    return found
+
+
+def check_one_setting(rows: Iterable[dict[str, Any]], names: Iterable[str], origin: Path) -> None:
+    """Refuse to compare what was not made alike.
+
+    Args:
+        rows: of a study; rows written before a setting was recorded lack it, which is a value like any other.
+        names: of the settings.
+        origin: where the rows are.
+
+    Raises:
+        ValueError: when a setting differs between rows.
+    """
+    rows = list(rows)
+    for name in names:
+        values = sorted({json.dumps(row[name], sort_keys=True) if name in row else "not recorded" for row in rows})
+        if len(values) > 1:
+            raise ValueError(
+                f"{origin}: runs of different {name} ({', '.join(values)}) do not go into one table: give each setting "
+                "an --out of its own."
+            )
 
 
 def training_job(bundle: Path, section: str, settings: dict[str, Any], reports: list[dict[str, Any]]) -> Any:
@@ -82,6 +158,19 @@ def training_job(bundle: Path, section: str, settings: dict[str, Any], reports: 
 
 def _is_kept(handler: dict[str, Any]) -> bool:
     return handler["_target_"].rsplit(".", 1)[-1] in _KEPT_HANDLERS
+
+
+def run_training(parser: Any) -> None:
+    """Train, with the same random numbers in every arm however many its parts drew when they were built.
+
+    Args:
+        parser: see :func:`training_job`.
+    """
+    import torch
+
+    trainer = parser.get_parsed_content("train::trainer")
+    torch.manual_seed(parser["seed"])
+    trainer.run()
 
 
 def tested_figures(parser: Any) -> dict[str, float]:

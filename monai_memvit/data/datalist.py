@@ -28,6 +28,7 @@ __all__ = [
     "load_fingerprint",
     "load_id_map",
     "load_num_channels",
+    "load_pipeline_digest",
     "load_section",
 ]
 
@@ -64,6 +65,7 @@ class Datalist:
             file holds the slices of a case, ``slice`` is the number of the item's and ``case_id`` tells apart the cases
             of one patient; where channels may be absent, ``channel_mask`` says for each whether it is there.
         channel_names: of every image, such as the sequences of an MRI study; empty where they have none.
+        pipeline: digest of the ``pipeline.json`` beside it, where new images are prepared by one; else empty.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Datalist:
     id_map: int
     sections: dict[str, list[dict[str, Any]]] = field(repr=False)
     channel_names: list[str] = field(default_factory=list)
+    pipeline: str = ""
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Datalist:
@@ -92,6 +95,7 @@ class Datalist:
             id_map=content["id_map"],
             sections={section: content[section] for section in SECTIONS},
             channel_names=content.get("channel_names", []),
+            pipeline=content.get("pipeline", ""),
         )
         identity = IdentityKey.load(path.parent) if (path.parent / IDENTITY_FILE).exists() else None
         datalist.validate(identity, origin=str(path))
@@ -129,7 +133,8 @@ class Datalist:
         header = {"format": DATALIST_FORMAT, "name": self.name, "class_names": self.class_names}
         digests = {"num_channels": self.num_channels, "fingerprint": self.fingerprint, "id_map": self.id_map}
         channels = {"channel_names": self.channel_names} if self.channel_names else {}
-        return header | digests | channels | self.sections
+        pipeline = {"pipeline": self.pipeline} if self.pipeline else {}
+        return header | digests | channels | pipeline | self.sections
 
 
 def _read_json(path: Path) -> Any:
@@ -231,6 +236,15 @@ def load_channel_names(path: str | os.PathLike[str]) -> list[str]:
         path: the ``datalist.json``.
     """
     return list(_read_once(path).channel_names)
+
+
+def load_pipeline_digest(path: str | os.PathLike[str]) -> str:
+    """Return the digest of the pipeline that a datalist's images went through; empty where it tells none.
+
+    Args:
+        path: the ``datalist.json``.
+    """
+    return _read_once(path).pipeline
 
 
 def load_fingerprint(path: str | os.PathLike[str]) -> str:

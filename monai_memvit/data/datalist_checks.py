@@ -56,6 +56,8 @@ def check_header(content: Any, expected_format: str, section_names: Sequence[str
     names = content["class_names"]
     if not all(isinstance(name, str) and name for name in names) or len(set(names)) != len(names):
         raise ValueError(f"{origin}: class_names {names!r} are not distinct non-empty names: correct them")
+    if not isinstance(content.get("pipeline", ""), str):
+        raise ValueError(f"{origin}: pipeline is {content['pipeline']!r:.80}, not a digest: {_AGAIN}")
     if content["num_channels"] < 1:
         raise ValueError(f"{origin}: num_channels is {content['num_channels']}: {_AGAIN}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,16 @@ from scipy import stats
 
 from monai_memvit.__main__ import main
 from monai_memvit.benchmarks.colour_baseline import colour_baseline, colour_by_folds
-from monai_memvit.benchmarks.patches_study import add_arguments, paired_table, run_benchmark, why_table
+from monai_memvit.benchmarks.patches_study import (
+    add_arguments,
+    colour_table,
+    paired_table,
+    run_benchmark,
+    why_table,
+)
+from monai_memvit.data import load_fingerprint
+
+RECORDED = Path(__file__).parents[2] / "docs" / "results" / "histology_patches.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +83,12 @@ def test_finished_runs_are_not_repeated_and_arms_share_everything(cohort, tmp_pa
     run_benchmark(parser.parse_args([*options, "--seeds", "0"]))
     first = (tmp_path / "study.jsonl").read_text()
     run_benchmark(parser.parse_args([*options, "--seeds", "0", "1"]))
-    rows = [json.loads(line) for line in (tmp_path / "study.jsonl").read_text().splitlines()]
+    found = [json.loads(line) for line in (tmp_path / "study.jsonl").read_text().splitlines()]
     assert (tmp_path / "study.jsonl").read_text().startswith(first)
+    assert [row["arm"] for row in found[:2]] == ["colour", "colour, five folds"]
+    assert all((row["images"], row["section"], row["overrides"]) == (1, "test", {}) for row in found)
+    assert {row["fingerprint"] for row in found} == {load_fingerprint(cohort / "datalist.json")}
+    rows = found[2:]
     assert [(r["seed"], r["arm"]) for r in rows] == [(0, "plain"), (0, "movit"), (1, "plain"), (1, "movit")]
     assert 0 < rows[1]["memory_purity_cosine"] < 1 and rows[1]["auc_same_for_all"] != rows[1]["auc"]
     assert len({r["cases"] for r in rows}) == 1 and {r["epochs"] for r in rows} == {12}
@@ -84,4 +98,31 @@ def test_finished_runs_are_not_repeated_and_arms_share_everything(cohort, tmp_pa
         and "memory_purity_cosine" in rows[1]
         and "gate0_final" not in rows[0]
     )
-    assert "MoViT − plain" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "MoViT − plain [95 % over seeds]" in printed and "the tested section" in printed
+    with pytest.raises(ValueError, match=r"different images \(1, 2\)"):
+        run_benchmark(parser.parse_args([*options[:-1], "2"]))
+
+
+def test_rows_of_the_time_before_settings_were_recorded_are_still_shown(capsys):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert not run_benchmark(parser.parse_args(["unused", "--out", str(RECORDED), "--report-only"]))
+    printed = capsys.readouterr().out
+    assert "| 5682 (5) | auc | 89.0 ± 0.3 | 89.3 ± 0.2 | +0.23 ± 0.46 [-0.34, +0.79] |" in printed
+
+
+def test_old_rows_and_new_ones_do_not_mix(tmp_path):
+    out = tmp_path / "study.jsonl"
+    new = json.loads(RECORDED.read_text().splitlines()[0]) | {"section": "test", "images": 5}
+    out.write_text(RECORDED.read_text() + json.dumps(new) + "\n")
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    with pytest.raises(ValueError, match=r"different images \(5, not recorded\)"):
+        run_benchmark(parser.parse_args(["unused", "--out", str(out), "--report-only"]))
+
+
+def test_colours_have_a_table_of_their_own():
+    colour = {"arm": "colour", "auc": 0.9, "accuracy": 0.7, "balanced_accuracy": 0.6}
+    assert colour_table([*_rows(1), colour]).splitlines()[2:] == ["| the tested section | 60.0 | 70.0 | 90.0 |"]
+    assert paired_table([*_rows(2), colour]) == paired_table(_rows(2))

@@ -104,19 +104,19 @@ def test_the_fresh_network_matches_the_metadata(name: str, datasets: dict[str, P
     "word, meant", [("false", False), ("False", False), ("true", True), (False, False), (True, True)]
 )
 @pytest.mark.parametrize(
-    "config, knob, read",
+    "configs, knob, read",
     [
-        ("train", "resume", "resumed"),
-        ("inference", "track_cases", "cases_tracked"),
-        ("inference", "include_keys", "keys_included"),
-        ("evaluate", "track_cases", "cases_tracked"),
+        (["train"], "resume", "resumed"),
+        (["inference"], "track_cases", "cases_tracked"),
+        (["inference"], "include_keys", "keys_included"),
+        (["train", "evaluate"], "track_cases", "cases_tracked"),
     ],
 )
 def test_false_on_the_command_line_is_false(
-    name: str, config: str, knob: str, read: str, word: object, meant: bool
+    name: str, configs: list[str], knob: str, read: str, word: object, meant: bool
 ) -> None:
     parser = ConfigParser()
-    parser.read_config(str(BUNDLES[name] / "configs" / f"{config}.yaml"))
+    parser.read_config([str(BUNDLES[name] / "configs" / f"{config}.yaml") for config in configs])
     parser[knob] = word
     assert parser.get_parsed_content(read) is meant
     assert f"@{knob}'" not in yaml.dump(parser.get()), "handlers read what was understood, not the word"

@@ -78,11 +78,12 @@ def test_a_section_holds_no_key_of_a_patient(path: Path) -> None:
 def test_slices_and_channels_are_handed_on(tmp_path: Path) -> None:
     datalist = make(tmp_path)
     datalist.channel_names = ["t1", "t2", "flair"]
-    datalist.sections["test"][1] |= {"slice": 7, "channel_mask": [True, False, True]}
+    datalist.sections["test"][1] |= {"slice": 7, "channel_mask": [True, False, True], "case_id": 2**63 - 1}
     datalist.save(tmp_path / "datalist.json")
     assert Datalist.load(tmp_path / "datalist.json") == datalist
     assert load_channel_names(tmp_path / "datalist.json") == ["t1", "t2", "flair"]
     first, second = load_section(tmp_path / "datalist.json", "test")[:2]
+    assert "case_id" not in first and second["case_id"] == 2**63 - 1
     assert "slice" not in first and (second["slice"], second["channel_mask"]) == (7, [True, False, True])
     index = load_case_index(tmp_path / "datalist.json")
     assert index[second["sample_id"]].slice == 7 and index[first["sample_id"]].slice is None
@@ -208,6 +209,10 @@ BAD: dict[str, tuple[Change, str]] = {
         r"group_id 5 was not made with the identity\.key",
     ),
     "id too large": (put("training", 1, sample_id=2**63), "outside 0"),
+    "negative case id": (put("test", 1, case_id=-1), r"test\[1\] has case_id = -1, not an id"),
+    "case id too large": (put("test", 1, case_id=2**63), "not an id"),
+    "case id of text": (put("test", 1, case_id="5"), "has case_id = '5'"),
+    "case id of truth": (put("test", 1, case_id=True), "has case_id = True"),
     "slice": (put("test", 1, slice=-1), r"test\[1\] has slice = -1"),
     "mask of numbers": (put("test", 1, channel_mask=[1, 1, 1]), "not a list of true and false"),
     "mask of two": (put("test", 1, channel_mask=[True, True]), "but images have 3 channels"),

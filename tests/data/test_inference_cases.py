@@ -53,6 +53,14 @@ def test_damaged_new_images_are_named_and_the_rest_is_kept(datalist: Path, new: 
         cases.raise_for_broken()
 
 
+def test_a_folder_may_be_named_by_a_number(
+    datalist: Path, new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new.rename(tmp_path / "815")
+    monkeypatch.chdir(tmp_path)
+    assert [case["image"] for case in load_inference_cases(datalist, images=815)] == [str(Path("815", "sound.png"))]
+
+
 def test_a_new_image_is_no_case_of_the_datalist_whatever_its_path(datalist: Path, new: Path) -> None:
     (new / "p0").mkdir()
     (new / "sound.png").rename(new / "p0" / "0.png")

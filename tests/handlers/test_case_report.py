@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from monai_memvit.data.case_pictures import case_picture
 from monai_memvit.handlers import case_report
 from monai_memvit.handlers.case_report import CaseReport
+from monai_memvit.metrics import bootstrap_intervals, classification_summary
 
 CLASSES = ["normal", "tumour"]
 
@@ -87,10 +89,58 @@ def test_a_case_id_comes_before_the_group(slices, tmp_path):
     assert len(table(tmp_path)) == 6
 
 
+def figures(folder: Path) -> dict[str, Any]:
+    """What cases.json holds."""
+    return json.loads((folder / "cases.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+
+
+def follow_ups(slices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The cases as studies, two of every patient but the last two."""
+    patients = {50: 1, 51: 2, 52: 1, 53: 2, 54: 3, 55: 4}
+    return [{**item, "case_id": item["group_id"], "group_id": patients[item["group_id"]]} for item in slices]
+
+
+def test_two_studies_of_a_patient_are_two_rows(slices, tmp_path):
+    run(follow_ups(slices), tmp_path, picture_cases=0)
+    assert {int(row["case"]) for row in table(tmp_path)} == set(range(50, 56))
+    assert (figures(tmp_path)["cases"], figures(tmp_path)["patients"]) == (6, 4)
+
+
+def test_figures_are_written_with_intervals_over_patients(slices, tmp_path):
+    metrics = run(follow_ups(slices), tmp_path, picture_cases=0, bootstrap=40).state.metrics
+    written, cases = figures(tmp_path), expected(slices, 3)
+    ordered = list(dict.fromkeys(item["group_id"] for item in slices))
+    positive, labels = (torch.tensor([cases[case][column] for case in ordered]) for column in (0, 1))
+    patients = torch.tensor([{50: 1, 51: 2, 52: 1, 53: 2, 54: 3, 55: 4}[case] for case in ordered])
+    columns = torch.stack([1 - positive, positive], 1), labels
+    bounds = bootstrap_intervals(classification_summary, columns, patients, 40, labels=labels)
+    assert written["intervals"].keys() == bounds.keys() and bounds["accuracy"][0] < bounds["accuracy"][1]
+    for name, value in classification_summary(*columns).items():
+        assert written[name] == metrics[f"val_case_{name}"] == pytest.approx(value)
+        assert written["intervals"][name] == pytest.approx(bounds[name])
+        assert metrics[f"val_case_{name}_interval_low"] == pytest.approx(bounds[name][0])
+    assert written["cases_of_known_label"] == 6 and written["class_names"] == CLASSES
+
+
+def test_figures_of_one_class_are_null_where_they_are_no_numbers(slices, tmp_path):
+    run([{**item, "label": 1} for item in slices], tmp_path, picture_cases=0, bootstrap=10)
+    written = figures(tmp_path)
+    assert written["auc"] is None and written["intervals"]["auc"] == [None, None]
+    assert 0 <= written["intervals"]["accuracy"][0] <= written["accuracy"]
+
+
+def test_without_patients_cases_are_drawn(slices, tmp_path):
+    named = [{**{k: v for k, v in item.items() if k != "group_id"}, "case_id": item["group_id"]} for item in slices]
+    run(slices, tmp_path / "a", picture_cases=0, bootstrap=20)
+    run(named, tmp_path / "b", picture_cases=0, bootstrap=20)
+    assert figures(tmp_path / "a") == figures(tmp_path / "b")
+
+
 def test_unknown_labels_give_probabilities_without_figures(slices, tmp_path):
     for item in slices:
         item["label"] = None
-    assert not run(slices, tmp_path, prefix="test_").state.metrics
+    assert not run(slices, tmp_path, prefix="test_", bootstrap=10).state.metrics
+    assert figures(tmp_path) == {"cases": 6, "cases_of_known_label": 0, "patients": 6, "class_names": CLASSES}
     assert {row["label"] for row in table(tmp_path)} == {""} and (tmp_path / "overlay.png").exists()
 
 

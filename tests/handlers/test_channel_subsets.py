@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from monai_memvit import MemViT
-from monai_memvit.handlers import ChannelSubsetReport, only_channels
+from monai_memvit.handlers import ChannelSubsetReport
 from monai_memvit.networks.blocks import ChannelEmbedding
 
 NAMES = ["t1", "t2", "flair"]
@@ -156,21 +156,3 @@ def test_a_network_of_another_evaluator_is_refused(network, cases, make_evaluato
 def test_sizes_that_cannot_be():
     with pytest.raises(ValueError, match=r"3 channels have no subsets of \[0, 4\]"):
         ChannelSubsetReport(None, None, NAMES, sizes=[0, 2, 4])
-
-
-@pytest.mark.parametrize("by_name", [True, False])
-def test_only_channels(network, cases, by_name):
-    images, has = (torch.stack([c[k] for c in cases]) for k in ("image", "channel_mask"))
-    allowed = torch.tensor([True, False, True])
-    with only_channels(network, (0, 2)) as served:
-        found = network(images, channel_mask=has) if by_name else network(images, None, None, has)
-        whole = network(images)
-    assert torch.equal(found, network(images, channel_mask=has & allowed))
-    assert torch.equal(whole, network(images, channel_mask=allowed.expand(20, -1)))
-    assert [s.tolist() for s in served] == [(has & allowed).any(1).tolist(), [True] * 20]
-
-
-def test_only_channels_ends_with_an_error(network, cases):
-    with pytest.raises(RuntimeError), only_channels(network, (0,)):
-        raise RuntimeError
-    assert not network._forward_pre_hooks

@@ -80,7 +80,8 @@ def test_intervals_of_whole_patients(batches, tmp_path):
     engine = Engine(lambda engine, batch: [{k: v for k, v in item.items() if k != "group_id"} for item in batch])
     ClassificationReport(CLASSES, **options).attach(engine)
     engine.run(items, max_epochs=2)
-    expected = bootstrap_intervals(classification_summary, _columns(batches), torch.arange(11) // 2, 30)
+    columns = _columns(batches)
+    expected = bootstrap_intervals(classification_summary, columns, torch.arange(11) // 2, 30, labels=columns[1])
     report = json.loads((tmp_path / "metrics.json").read_text())["intervals"]
     assert report.keys() == expected.keys() and "auc" in expected
     for name, (low, high) in expected.items():
@@ -91,7 +92,8 @@ def test_intervals_of_whole_patients(batches, tmp_path):
 
 def test_without_patients_cases_are_drawn(batches):
     found = _run(batches, bootstrap=30).state.metrics
-    low, high = bootstrap_intervals(classification_summary, _columns(batches), None, 30)["accuracy"]
+    columns = _columns(batches)
+    low, high = bootstrap_intervals(classification_summary, columns, None, 30, labels=columns[1])["accuracy"]
     assert (found["val_accuracy_interval_low"], found["val_accuracy_interval_high"]) == (low, high)
 
 

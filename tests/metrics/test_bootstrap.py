@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +81,41 @@ def test_resamples_of_one_class_do_not_count():
     probabilities = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.1, 0.9]])
     found = bootstrap_intervals(classification_summary, (probabilities, labels), resamples=60)
     assert found["auc"] == (1, 1) and found["recall_positive"] == (1, 1)
+
+
+def _drawn(labels: torch.Tensor, told: torch.Tensor | None, **options: Any) -> list[tuple[int, ...]]:
+    """The classes of every resample that counts."""
+    seen: list[tuple[int, ...]] = []
+
+    def figures(column: torch.Tensor) -> dict[str, float]:
+        seen.append(tuple(column.unique().tolist()))
+        return _mean(column.float())
+
+    bootstrap_intervals(figures, [labels], labels=told, **options)
+    return seen
+
+
+def test_resamples_that_lack_a_class_are_left_out_for_every_figure() -> None:
+    labels = torch.tensor([0, 0, 0, 1, 1, 2])  # most resamples lack class 1 or 2
+    every, whole = _drawn(labels, None, resamples=400), _drawn(labels, labels, resamples=400)
+    assert len(every) == 400 and set(whole) == {(0, 1, 2)} and len(whole) == every.count((0, 1, 2)) < 400
+
+
+def test_means_over_classes_are_not_mixed_with_figures_of_one_class() -> None:
+    """Two patients of one class each: a resample with both is the whole set, any other has one class."""
+    labels = torch.tensor([0, 0, 0, 0, 1, 1])
+    columns = torch.tensor([[0.1, 0.9]] + [[0.9, 0.1]] * 5), labels
+    loose = bootstrap_intervals(classification_summary, columns, labels, 200)
+    strict = bootstrap_intervals(classification_summary, columns, labels, 200, labels=labels)
+    assert loose["balanced_accuracy"] == (0, 0.75)  # the patient of class 1 alone, that of class 0 alone
+    for name, value in classification_summary(*columns).items():
+        assert strict[name] == pytest.approx((value, value)), name
+
+
+def test_a_class_that_no_resample_holds_with_the_others_is_nan() -> None:
+    labels = torch.arange(40)
+    low, high = bootstrap_intervals(_mean, [labels.double()], resamples=5, labels=labels)["mean"]
+    assert math.isnan(low) and math.isnan(high)
 
 
 @pytest.mark.parametrize("groups", [torch.zeros(4, dtype=torch.int64), torch.arange(4)])

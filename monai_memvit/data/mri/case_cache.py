@@ -56,12 +56,21 @@ def study_digest(study: Study) -> str:
     Raises:
         OSError: for a file that cannot be read.
     """
-    parts: list[Any] = []
-    for name in sorted(study.sequences):
-        source = study.sequences[name]
-        parts.append([name, source.kind, [_file_digest(path) for path in source.files], list(source.frames)])
-    parts += [_file_digest(mask) if mask else None for mask in (study.tumour_mask, study.brain_mask)]
-    return blake2b(json.dumps(parts).encode("utf-8"), digest_size=16).hexdigest()
+    return _joined(_contents(study))
+
+
+def _contents(study: Study) -> dict[str, Any]:
+    """What the files of every sequence and mask hold."""
+    masks = {"tumour_mask": study.tumour_mask, "brain_mask": study.brain_mask}
+    sequences = {
+        name: [source.kind, [_file_digest(path) for path in source.files], list(source.frames)]
+        for name, source in study.sequences.items()
+    }
+    return sequences | {name: _file_digest(mask) for name, mask in masks.items() if mask is not None}
+
+
+def _joined(contents: Any) -> str:
+    return blake2b(json.dumps(contents, sort_keys=True).encode("utf-8"), digest_size=16).hexdigest()
 
 
 def _file_digest(path: Path) -> str:
@@ -85,11 +94,12 @@ def cache_cases(
         out: folder; ``cases`` is made in it.
         workers: processes of one thread each; by default one per core, 0 for none but this one. The result does not
             depend on their number.
-        progress: whether to show a bar on stderr.
+        progress: whether to show bars on stderr, one while files are read and one while cases are prepared.
 
     Returns:
         The prepared cases and why others are not, both in the order of ``studies``. Of two cases that hold the same
-        files only the first is prepared: the second would be the same patient under another name.
+        files, or that have the same reference but are of two patients, only the first is prepared: the second would be
+        the same patient under another name.
     """
     workers = (os.cpu_count() or 1) if workers is None else workers
     if workers < 0:
@@ -98,10 +108,11 @@ def cache_cases(
     cases.mkdir(parents=True, exist_ok=True)
     remove_unfinished(cases)
     causes: dict[int, str] = {}
-    digests = _digests(studies, causes, workers)
-    _refuse_twins(studies, digests, causes)
-    folders = {i: cases / _join(digest, pipeline) for i, digest in digests.items() if i not in causes}
-    absent = [i for i, folder in folders.items() if not _is_whole(folder)]
+    contents = _read_contents(studies, causes, workers, progress)
+    _refuse_twins(studies, contents, causes)
+    _refuse_strangers(studies, contents, pipeline.reference, causes)
+    folders = {i: cases / _join(_joined(held), pipeline) for i, held in contents.items() if i not in causes}
+    absent = [i for i, folder in folders.items() if not _is_whole(folder, studies[i])]
     for i in absent:
         shutil.rmtree(folders[i], ignore_errors=True)  # somebody took a file out of it
     with tqdm(
@@ -115,35 +126,56 @@ def cache_cases(
     return _outcome(studies, folders, causes)
 
 
-def _digests(studies: Sequence[Study], causes: dict[int, str], workers: int) -> dict[int, str]:
-    def digest(study: Study) -> str | OSError:
+def _read_contents(
+    studies: Sequence[Study], causes: dict[int, str], workers: int, progress: bool
+) -> dict[int, dict[str, Any]]:
+    def read(study: Study) -> dict[str, Any] | OSError:
         try:
-            return study_digest(study)
+            return _contents(study)
         except OSError as error:
             return error
 
     with ThreadPoolExecutor(max(workers, 1)) as pool:
-        found = dict(enumerate(pool.map(digest, studies)))
+        results = tqdm(pool.map(read, studies), total=len(studies), desc="read files", disable=not progress)
+        found = dict(enumerate(results))
     causes.update(
         {i: f"{result}: make the file readable" for i, result in found.items() if isinstance(result, OSError)}
     )
-    return {i: result for i, result in found.items() if isinstance(result, str)}
+    return {i: result for i, result in found.items() if isinstance(result, dict)}
 
 
-def _refuse_twins(studies: Sequence[Study], digests: dict[int, str], causes: dict[int, str]) -> None:
+def _refuse_twins(studies: Sequence[Study], contents: dict[int, dict[str, Any]], causes: dict[int, str]) -> None:
     first: dict[str, int] = {}
-    for i, digest in digests.items():
-        if first.setdefault(digest, i) != i:
-            twin = studies[first[digest]].case_key
-            causes[i] = f"its files are those of case {twin!r}, under another name: remove one of the two"
+    for i, held in contents.items():
+        twin = first.setdefault(_joined(held), i)
+        if twin != i:
+            key = studies[twin].case_key
+            causes[i] = f"its files are those of case {key!r}, under another name: remove one of the two"
+
+
+def _refuse_strangers(
+    studies: Sequence[Study], contents: dict[int, dict[str, Any]], reference: str, causes: dict[int, str]
+) -> None:
+    """One image under two patients: they would stand on both sides of a split."""
+    first: dict[str, int] = {}
+    for i, held in contents.items():
+        if i in causes or reference not in held:
+            continue
+        other = studies[first.setdefault(_joined(held[reference]), i)]
+        if other.patient_key != studies[i].patient_key:
+            causes[i] = (
+                f"its {reference} is that of case {other.case_key!r}, which is of another patient: remove one of the "
+                "two, or give both the same patient"
+            )
 
 
 def _join(digest: str, pipeline: MriPipeline) -> str:
     return blake2b(f"{digest}{pipeline.digest()}".encode("ascii"), digest_size=16).hexdigest()
 
 
-def _is_whole(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in _FILES)
+def _is_whole(folder: Path, study: Study) -> bool:
+    names = _FILES if study.tumour_mask is None else (*_FILES, "tumour.npy")
+    return all((folder / name).is_file() for name in names)
 
 
 def _prepare_case(pipeline: MriPipeline, task: tuple[Study, Path]) -> str:

@@ -82,7 +82,9 @@ def report_case(case: CachedCase, labelled: int, ambiguous: int) -> MriCaseRepor
 
 def _notes(record: Mapping[str, Any], moved: Mapping[str, MovedSequence]) -> list[str]:
     notes = [f"{name}: registration failed ({how.reason})" for name, how in moved.items() if not how.succeeded]
-    notes += [f"{name}: its header does not say where it lies (no sform, no qform)" for name in record["places_assumed"]]
+    notes += [
+        f"{name}: its header does not say where it lies (no sform, no qform)" for name in record["places_assumed"]
+    ]
     notes += [*_notes_on_slices(record), *_notes_on_tumour(record)]
     for what in ("brain", "tumour"):
         share = record[f"{what}_cut_share"]

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..datalist import load_channel_names, load_section
+from ..atomic import atomic_write_text
+from ..datalist import load_channel_names, load_pipeline_digest, load_section
 from ..identity import IdentityKey
 from ..inference_cases import CaseList
 from .case_cache import CachedCase, cache_cases
-from .pipeline_file import load_pipeline
+from .pipeline_file import PIPELINE_FILE, load_pipeline, pipeline_digest
 from .sources.find import find_studies
+from .studies import StudyProblem
 
 __all__ = ["load_new_slices"]
+
+_LEFT_OUT = "left_out.txt"
 
 
 def load_new_slices(
@@ -30,7 +36,8 @@ def load_new_slices(
 
     New studies go through the pipeline beside the datalist (``pipeline.json``) and lie prepared below ``work_dir``,
     where a second run finds them. Their opaque ids are made with the datalist's ``identity.key``; the keys are ``new:``
-    and the name of the case (and slice) or patient, so that none is taken for a case of the datalist.
+    and the name of the case (and slice) or patient, so that none is taken for a case of the datalist. Tumour masks of
+    new studies are not read. ``left_out.txt`` in ``work_dir`` says which studies cannot be used, and why.
 
     Args:
         datalist: the ``datalist.json`` of training.
@@ -48,13 +55,15 @@ def load_new_slices(
             datalist's were: those of an archive of finished slices have no pipeline.
     """
     if str(folder):  # a command line hands over a folder named 815 as a number
-        items, broken = _new_slices(*(Path(str(path)) for path in (datalist, folder, work_dir)), workers)
+        items, broken = _new_slices(Path(str(datalist)), Path(str(folder)), Path(str(work_dir)), workers)
+        told = f"{Path(str(work_dir)) / _LEFT_OUT} says why"
     else:
         items, broken = _section_slices(load_section(datalist, section))
+        told = f"the first: {next(iter(broken.items()), 'none found')}"
     if broken:  # a study's folder may bear a name: it stands in the error at the end, not in the log
         logging.getLogger(__name__).error("%d of the studies are left out; the end of the run names them", len(broken))
     if not items:
-        raise ValueError(f"there is no study that can be used; the first: {next(iter(broken.items()), 'none found')}.")
+        raise ValueError(f"none of the {len(broken)} studies can be used, {told}: mend or replace them")
     return CaseList(items, broken)
 
 
@@ -70,11 +79,24 @@ def _new_slices(
             f"{datalist} has the channels {', '.join(channels)}, but the pipeline beside it gives "
             f"{', '.join(pipeline.sequences)}: prepare the data again"
         )
+    if load_pipeline_digest(datalist) not in ("", pipeline_digest(pipeline, find)):
+        raise ValueError(
+            f"{datalist.parent / PIPELINE_FILE} is not the one that {datalist} was made with: prepare the data again"
+        )
     identity = IdentityKey.load(datalist.parent)
     studies, problems = find_studies(folder, find)
+    studies = [replace(study, tumour_mask=None) for study in studies]  # nobody asks for it, so it need not be sound
     cases, failed = cache_cases(studies, pipeline, work_dir, workers, progress=False)
-    broken = {problem.where: problem.cause for problem in [*problems, *failed]}
+    broken = _causes([*problems, *failed])
+    atomic_write_text(work_dir / _LEFT_OUT, "".join(f"{where}: {cause}\n" for where, cause in broken.items()))
     return [item for case in cases for item in _items(case, identity)], broken
+
+
+def _causes(problems: Sequence[StudyProblem]) -> dict[str, str]:
+    causes: dict[str, list[str]] = {}
+    for problem in problems:
+        causes.setdefault(problem.where, []).append(problem.cause)
+    return {where: "; ".join(told) for where, told in causes.items()}
 
 
 def _items(case: CachedCase, identity: IdentityKey) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, fields
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..atomic import atomic_write_json
 from .slices.pipeline import MriPipeline
 from .sources.find_options import FindOptions
 
-__all__ = ["PIPELINE_FILE", "load_pipeline", "save_pipeline"]
+__all__ = ["PIPELINE_FILE", "load_pipeline", "pipeline_digest", "save_pipeline"]
 
 PIPELINE_FILE = "pipeline.json"
 _FORMAT = "monai_memvit-mri-pipeline/1"
@@ -26,12 +27,26 @@ def save_pipeline(pipeline: MriPipeline, find: FindOptions, folder: Path) -> Non
         find: how its sequences are recognised.
         folder: of the datalist.
     """
-    content = {
+    atomic_write_json(folder / PIPELINE_FILE, _content(pipeline, find))
+
+
+def pipeline_digest(pipeline: MriPipeline, find: FindOptions) -> str:
+    """Hexadecimal digits of what the file says, whichever version reads it: they tie a datalist to its pipeline.
+
+    Args:
+        pipeline: what is done to every case.
+        find: how its sequences are recognised.
+    """
+    text = json.dumps(_content(pipeline, find), sort_keys=True)
+    return blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
+
+
+def _content(pipeline: MriPipeline, find: FindOptions) -> dict[str, Any]:
+    return {
         "format": _FORMAT,
         "pipeline": pipeline.as_dict(),
         "find": asdict(find) | {"patterns": dict(find.patterns)},
     }
-    atomic_write_json(folder / PIPELINE_FILE, content)
 
 
 def load_pipeline(folder: str | os.PathLike[str]) -> tuple[MriPipeline, FindOptions]:

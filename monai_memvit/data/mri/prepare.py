@@ -20,7 +20,7 @@ from .case_cache import CASES, cache_cases
 from .case_folder import remove_stale
 from .case_report import report_case
 from .labels import LabelTable, read_label_table
-from .pipeline_file import save_pipeline
+from .pipeline_file import pipeline_digest, save_pipeline
 from .quality_page import quality_page
 from .report import MriReport, position_shares
 from .slice_labels import LabelledCase, check_table, label_cases
@@ -171,6 +171,7 @@ def _datalist(
         id_map=id_map(item["sample_id"] for item in items),
         sections=by_section,
         channel_names=list(options.pipeline.sequences),
+        pipeline=pipeline_digest(options.pipeline, options.finding()),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from .case_cache import CachedCase
@@ -92,39 +92,47 @@ def _check_patients(studies: Sequence[Study], table: LabelTable | None) -> None:
 def label_cases(
     cases: Sequence[CachedCase], table: LabelTable | None, min_area_mm2: float
 ) -> tuple[list[LabelledCase], list[StudyProblem]]:
-    """Label the slices of prepared cases that show enough brain.
+    """Label the slices of prepared cases.
 
     Args:
         cases: prepared, each in the table where there is one.
-        table: of labels; without one, or without labels in it, they come from the tumour's area.
+        table: of labels, also for slices with little brain: who labels one means it. Without a table, or without labels
+            in it, they come from the tumour's area, of slices with enough brain.
         min_area_mm2: see :func:`monai_memvit.data.mri.labels.labels_from_areas`.
 
     Returns:
-        The labelled cases, and a problem for every label of a slice that does not exist and every case without slices.
+        The labelled cases, and a problem for every label of a slice that does not exist or shows no brain, and
+        for every case without slices.
     """
-    labelled, problems = [], []
+    labelled: list[LabelledCase] = []
+    problems: list[StudyProblem] = []
     for case in cases:
         ambiguous: list[int] = []
-        kept = case.record["slices_kept"]
+        usable = case.record["slices_kept"]
         if table is not None and table.labels is not None:
-            given = table.labels[case.study.case_key]
-            problems += _beyond(case, given, table)
-            labels = {number: given[number] for number in kept if number in given}
+            given, shown = table.labels[case.study.case_key], case.record["slice_channel_mask"]
+            problems += _useless(given, shown, case.study.case_key, table)
+            usable = range(len(shown))
+            labels = {number: given[number] for number in sorted(given) if number < len(shown) and any(shown[number])}
         else:
-            labels, ambiguous = labels_from_areas(case.record["tumour_area_mm2"], kept, min_area_mm2)
+            labels, ambiguous = labels_from_areas(case.record["tumour_area_mm2"], usable, min_area_mm2)
         if labels:
             labelled.append(LabelledCase(case, labels, ambiguous))
         else:
-            cause = f"none of its {len(kept)} slices with enough brain has a label: give labels for these"
+            cause = f"none of its {len(usable)} slices that can be used has a label: give labels for these"
             problems.append(StudyProblem(case.study.case_key, case.study.case_key, cause))
     return labelled, problems
 
 
-def _beyond(case: CachedCase, given: dict[int, int], table: LabelTable) -> list[StudyProblem]:
-    slices, key = len(case.record["brain_area_mm2"]), case.study.case_key
+def _useless(
+    given: Collection[int], shown: Sequence[Sequence[bool]], key: str, table: LabelTable
+) -> Iterator[StudyProblem]:
     where = f"{table.path}, from line {table.lines[key]}"
-    return [
-        StudyProblem(key, where, f"slice {number} has a label, but slices are 0 to {slices - 1}: correct its number")
-        for number in sorted(given)
-        if number >= slices
-    ]
+    for number in sorted(given):
+        if number >= len(shown):
+            cause = f"slices are 0 to {len(shown) - 1}: correct its number"
+        elif not any(shown[number]):
+            cause = "no sequence shows the brain in it: correct its number, or remove its line"
+        else:
+            continue
+        yield StudyProblem(key, where, f"slice {number} has a label, but {cause}")

@@ -79,11 +79,12 @@ def test_what_a_file_is_taken_for_counts(source: Path, tmp_path: Path) -> None:
     assert len(digests) == 3
 
 
-def test_a_damaged_folder_is_made_again(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["image.npy", "tumour.npy"])
+def test_a_damaged_folder_is_made_again(source: Path, tmp_path: Path, name: str) -> None:
     out = tmp_path / "out"
     cases, _ = cache_cases(studies_of(source), TINY, out, workers=0, progress=False)
     before = contents(out)
-    (cases[1].folder / "image.npy").unlink()
+    (cases[1].folder / name).unlink()
     cache_cases(studies_of(source), TINY, out, workers=0, progress=False)
     assert contents(out) == before
 
@@ -111,6 +112,17 @@ def test_the_same_files_under_two_names_are_one_patient(source: Path, tmp_path: 
     assert problem.case_key == "p2" and "are those of case 'p0'" in problem.cause
 
 
+def test_one_reference_belongs_to_one_patient(source: Path, tmp_path: Path) -> None:
+    (source / "p2" / "t1gd.nii.gz").write_bytes((source / "p0" / "t1gd.nii.gz").read_bytes())
+    studies = studies_of(source)
+    cases, (problem,) = cache_cases(studies, TINY, tmp_path / "out", workers=0, progress=False)
+    assert [case.study.case_key for case in cases] == ["p0", "p1"] and problem.case_key == "p2"
+    assert "its t1gd is that of case 'p0', which is of another patient" in problem.cause
+    studies[2] = replace(studies[2], patient_key="p0")
+    cases, problems = cache_cases(studies, TINY, tmp_path / "out", workers=0, progress=False)
+    assert len(cases) == 3 and not problems
+
+
 def test_a_full_disk_leaves_nothing_half(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save, calls = np.save, []
 
@@ -124,6 +136,14 @@ def test_a_full_disk_leaves_nothing_half(source: Path, tmp_path: Path, monkeypat
     cases, (problem,) = cache_cases(studies_of(source), TINY, tmp_path / "out", workers=0, progress=False)
     assert problem.case_key == "p0" and "No space left" in problem.cause
     assert sorted(path.name for path in (tmp_path / "out" / "cases").iterdir()) == sorted(c.folder.name for c in cases)
+
+
+def test_bars_tell_how_far_reading_and_preparing_are(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache_cases(studies_of(source), TINY, tmp_path / "out", workers=0, progress=True)
+    told = capsys.readouterr().err
+    assert "read files: 100%" in told and "prepare cases: 100%" in told
 
 
 def test_a_negative_number_of_workers_is_refused(tmp_path: Path) -> None:
@@ -161,7 +181,7 @@ def test_a_killed_run_is_taken_up_and_gives_the_same_bytes(
     process = subprocess.Popen([sys.executable, str(program), str(source), str(out)], stderr=subprocess.PIPE)
     assert process.stderr is not None
     shown = b""
-    while not re.search(rb" [2-9]/12", shown):
+    while not re.search(rb"prepare cases[^\r]* [2-9]/12", shown):
         shown += process.stderr.read(1)
     process.send_signal(signal.SIGKILL)
     process.communicate()  # until its stderr ends: the last of the worker processes is gone

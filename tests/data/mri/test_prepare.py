@@ -72,6 +72,22 @@ def test_patients_are_split_and_the_same_seed_splits_alike(source: Path, tmp_pat
     assert first.as_dict() == second.as_dict()
 
 
+def test_follow_up_studies_are_cases_of_one_patient(tmp_path: Path, write_cohort: Callable[..., Path]) -> None:
+    source = write_cohort(tmp_path / "source", 5)
+    (source / "p4").rename(source / "p3_later")
+    find = FindOptions(TINY.sequences, patient_pattern=r"(p\d)")
+    prepare(source, tmp_path / "out", replace(OPTIONS, find=find))
+    sections, identity = items_of(tmp_path / "out"), IdentityKey.load(tmp_path / "out")
+    homes = {section for section, items in sections.items() for item in items if item["group_key"] == "p3"}
+    items = [item for section in sections.values() for item in section if item["group_key"] == "p3"]
+    assert len(homes) == 1 and len({item["group_id"] for item in items}) == 1
+    for item in items:
+        case, _, _ = str(item["sample_key"]).rpartition("/")
+        assert case in ("p3", "p3_later") and item["case_id"] == identity.identify(f"case:{case}")
+    told = load_section(tmp_path / "out" / "datalist.json", homes.pop())
+    assert {item["case_id"] for item in items} <= {item["case_id"] for item in told}
+
+
 def test_preparing_again_keeps_ids_and_drops_what_is_stale(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     prepare(source, out)
@@ -186,6 +202,30 @@ def test_a_source_among_the_prepared_cases_is_refused_and_stays(
     with pytest.raises(ValueError, match="lies where .* would put prepared cases"):
         prepare(tmp_path / "link" if linked else source, project)
     assert sorted(source.rglob("*")) == before and not (project / "datalist.json").exists()
+
+
+def test_what_a_person_should_look_at_is_noted(source: Path, tmp_path: Path) -> None:
+    image = nibabel.load(source / "p1" / "t1gd.nii.gz")
+    brain = np.asarray(image.dataobj)[..., 4] != 0
+    mask = np.zeros((20, 24, 8), dtype=np.uint8)
+    for places in (np.argwhere(brain)[:30], np.argwhere(~brain)[:70]):
+        mask[..., 4][tuple(places.T)] = 1
+    nibabel.save(nibabel.Nifti1Image(mask, image.affine), source / "p1" / "tumour_mask.nii.gz")
+    for name in TINY.sequences:
+        voxels = np.asarray(nibabel.load(source / "p2" / f"{name}.nii.gz").dataobj)
+        placeless = nibabel.Nifti1Image(voxels, None)
+        placeless.header.set_zooms((8, 8, 18))
+        nibabel.save(
+            placeless if name != "t1" else nibabel.Nifti1Image(voxels, placeless.header.get_base_affine()),
+            source / "p2" / f"{name}.nii.gz",
+        )
+    values = np.asarray(nibabel.load(source / "p2" / "tumour_mask.nii.gz").dataobj)
+    nibabel.save(nibabel.Nifti1Image(values, placeless.header.get_base_affine()), source / "p2" / "tumour_mask.nii.gz")
+    notes = {case.case_key: case.notes for case in prepare(source, tmp_path / "out").cases}
+    assert notes.pop("p1") == ["only 30% of the tumour lies in the brain: look whether the mask fits the images"]
+    told = "its header does not say where it lies (no sform, no qform)"
+    assert notes.pop("p2") == [f"{name}: {told}" for name in ("t2", "flair", "t1gd")]
+    assert not any(notes.values())
 
 
 def test_a_slice_that_no_sequence_shows_is_left_out_and_noted(source: Path, tmp_path: Path) -> None:

@@ -43,10 +43,13 @@ def record() -> dict:
         "channel_mask": [True, True, False, True],
         "slice_channel_mask": [[True, True, False, True], [True, False, False, True], [False] * 4],
         "slices_kept": [0, 1],
+        "slices_unseen": [],
+        "places_assumed": [],
         "brain_area_mm2": [4.0, 6.0, 0.0],
         "tumour_area_mm2": [0.0, 0.0, 0.0],
         "brain_cut_share": 0.25,
         "tumour_cut_share": 0.0,
+        "tumour_in_brain_share": None,
     }
 
 

@@ -21,7 +21,12 @@ def study(key: str, patient: str = "", mask: bool = True) -> Study:
 
 def case(key: str, areas: list[float] | None = None, kept: tuple[int, ...] = (1, 2, 3)) -> CachedCase:
     """A prepared case of five slices."""
-    record = {"slices_kept": list(kept), "brain_area_mm2": [0.0, 9.0, 9.0, 9.0, 1.0], "tumour_area_mm2": areas}
+    record = {
+        "slices_kept": list(kept),
+        "brain_area_mm2": [0.0, 9.0, 9.0, 9.0, 1.0],
+        "tumour_area_mm2": areas,
+        "slice_channel_mask": [[False, False], [True, True], [True, False], [True, True], [False, True]],
+    }
     return CachedCase(study(key), Path(key), record)
 
 
@@ -61,11 +66,12 @@ def test_a_patient_belongs_to_one_split() -> None:
         check_table(studies, set(), table(None, {"a": "train", "b": "test"}), CLASSES)
 
 
-def test_labels_of_slices_with_brain_are_taken_and_others_named() -> None:
-    labels = {"a": {0: 0, 1: 0, 3: 1, 5: 1, 9: 1}}
+def test_labels_of_slices_that_show_brain_are_taken_and_others_named() -> None:
+    labels = {"a": {9: 1, 4: 1, 0: 0, 1: 0, 3: 1, 5: 1}}
     (labelled,), problems = label_cases([case("a")], table(labels), 50.0)
-    assert labelled.labels == {1: 0, 3: 1}
+    assert list(labelled.labels.items()) == [(1, 0), (3, 1), (4, 1)]  # 4 has little brain: the table knows better
     assert [problem.cause.split(":")[0] for problem in problems] == [
+        "slice 0 has a label, but no sequence shows the brain in it",
         "slice 5 has a label, but slices are 0 to 4",
         "slice 9 has a label, but slices are 0 to 4",
     ]
@@ -81,5 +87,5 @@ def test_masks_give_labels_where_no_table_does() -> None:
 
 
 def test_a_case_without_labelled_slices_is_named() -> None:
-    labelled, (problem,) = label_cases([case("a")], table({"a": {0: 1, 4: 1}}), 50.0)
-    assert labelled == [] and "none of its 3 slices" in problem.cause
+    labelled, problems = label_cases([case("a")], table({"a": {0: 1, 7: 1}}), 50.0)
+    assert labelled == [] and "none of its 5 slices" in problems[-1].cause

@@ -30,7 +30,6 @@ from ...patches.source import PatchRecord
 from ..case_folder import new_folder, remove_unfinished
 from .slice_archive_report import SliceArchiveReport
 from .slice_arrays import SliceArrays, read_slice_arrays
-from .slice_picture import slice_picture
 from .slice_stack import stack_slices
 
 __all__ = ["SliceArchiveOptions", "prepare_slice_archive"]
@@ -68,10 +67,10 @@ def prepare_slice_archive(
     """Normalise the slices of every patient and write ``cases``, ``datalist.json`` and ``report.json``.
 
     Of each patient there is a folder ``cases/<digest>`` of ``image.npy`` (S, C, H, W) float16, ``brain.npy`` and, where
-    the archive has masks, ``tumour.npy`` (S, H, W) bool, ``record.json`` and ``quality.png``. A sequence that was not acquired is zeros
-    in ``image.npy`` and false in ``channel_mask``, whatever stands in its place; in a slice, so is one with one
-    value all over it. Slices with NaN, or without any image, are reported and left out. Splits are those of
-    :func:`monai_memvit.data.patches.sections.assign_sections`: with train and val only, val is the test section.
+    the archive has masks, ``tumour.npy`` (S, H, W) bool, ``record.json`` and ``quality.png``. A sequence that was not
+    acquired is zeros in ``image.npy`` and false in ``channel_mask``, whatever stands in its place; in a slice, so is
+    one with one value all over it. Slices with NaN, or without any image, are reported and left out. Splits are those
+    of :func:`monai_memvit.data.patches.sections.assign_sections`: with train and val only, val is the test section.
 
     Args:
         source: the npz file; :func:`monai_memvit.data.mri.archives.slice_arrays.read_slice_arrays` says what it holds.
@@ -177,6 +176,8 @@ def _prepare_patient(
     out: Path,
 ) -> dict[int, dict[str, Any]]:
     """Write a patient's folder, unless it is there, and return the item of every row."""
+    from .slice_picture import slice_picture
+
     there, tumour = visible[rows], None if arrays.tumour is None else arrays.tumour[rows]
     group_id = identity.identify(arrays.patients[rows[0]])
     numbers = arrays.slice_numbers[rows]

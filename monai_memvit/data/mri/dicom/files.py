@@ -16,12 +16,13 @@ dcmread, _ = optional_import(
     "pydicom", name="dcmread", descriptor='DICOM needs pydicom: pip install "monai_memvit[mri]"'
 )
 
-__all__ = ["DicomObject", "in_few_words", "is_dicom", "read_object", "slices_of"]
+__all__ = ["NO_PIXELS", "DicomObject", "in_few_words", "is_dicom", "read_object", "slices_of"]
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4.1"
 LEGACY_CONVERTED_ENHANCED_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4.4"
 DICOMDIR = "1.2.840.10008.1.3.10"
+NO_PIXELS = "no pixels"
 _MR_IMAGES = (MR_IMAGE, ENHANCED_MR_IMAGE, LEGACY_CONVERTED_ENHANCED_MR_IMAGE)
 _SUFFIXES = (".dcm", ".dicom", ".ima")
 # The element that a data set without preamble begins with, up to SOPInstanceUID: its tag in little endian, then the
@@ -145,7 +146,7 @@ def _why_not(header: Any, sop_class: str) -> str:
     if sop_class not in _MR_IMAGES:
         return f"not an MR image but {_name_of(sop_class)} of modality {header.get('Modality', '?')}"
     if not header.get("Rows") or not header.get("Columns"):
-        return "no pixels"
+        return NO_PIXELS
     return "" if header.get("SamplesPerPixel", 1) == 1 else "a colour image"
 
 

@@ -1,4 +1,4 @@
-"""The frames of an enhanced multi-frame MR image (PS3.3 A.36), each as one slice."""
+"""The frames of an enhanced (PS3.3 A.36) or legacy converted multi-frame MR image, each as one slice."""
 
 from __future__ import annotations
 
@@ -44,6 +44,16 @@ class FrameGroups:
                 return found.get(name)
         return None
 
+    def converted(self, frame: int, name: str) -> Any:
+        """Return an attribute that a legacy conversion found no functional group for (Supplement 157), or None.
+
+        Args:
+            frame: number of the frame from 0.
+            name: keyword of the attribute, as in a classic image.
+        """
+        found = self.get(frame, "UnassignedPerFrameConvertedAttributesSequence", name)
+        return self.get(frame, "UnassignedSharedConvertedAttributesSequence", name) if found is None else found
+
 
 def frames_of(header: Any, path: Path) -> tuple[DicomSlice, ...]:
     """Return the frames as slices.
@@ -81,9 +91,14 @@ def _attributes(groups: FrameGroups, frame: int, common: SeriesAttributes) -> Se
         common,
         sequence_name=f"{common.sequence_name} {_CONTRASTS.get(contrast, contrast)}".strip(),
         image_type=_image_type(groups, frame, common),
-        repetition_time=_number(groups, frame, "MRTimingAndRelatedParametersSequence", "RepetitionTime"),
-        echo_time=_number(groups, frame, "MREchoSequence", "EffectiveEchoTime"),
-        inversion_time=_number(groups, frame, "MRModifierSequence", "InversionTimes"),
+        scanning=common.scanning or words(groups.converted(frame, "ScanningSequence")),
+        variant=common.variant or words(groups.converted(frame, "SequenceVariant")),
+        agent=common.agent or str(groups.converted(frame, "ContrastBolusAgent") or ""),
+        repetition_time=_time(
+            groups, frame, "MRTimingAndRelatedParametersSequence", "RepetitionTime", "RepetitionTime"
+        ),
+        echo_time=_time(groups, frame, "MREchoSequence", "EffectiveEchoTime", "EchoTime"),
+        inversion_time=_time(groups, frame, "MRModifierSequence", "InversionTimes", "InversionTime"),
     )
 
 
@@ -94,8 +109,10 @@ def _image_type(groups: FrameGroups, frame: int, common: SeriesAttributes) -> tu
     return (*kind, component) if component not in ("", "MAGNITUDE", "MIXED") else kind
 
 
-def _number(groups: FrameGroups, frame: int, group: str, name: str) -> float | None:
-    return first_number(groups.get(frame, group, name))
+def _time(groups: FrameGroups, frame: int, group: str, name: str, classic: str) -> float | None:
+    """A time in ms from its functional group, or under its classic name from what a conversion left unassigned."""
+    found = first_number(groups.get(frame, group, name))
+    return first_number(groups.converted(frame, classic)) if found is None else found
 
 
 def _scanning(header: Any) -> tuple[str, ...]:

@@ -14,10 +14,11 @@ from .stack import SliceStack, stack_slices
 __all__ = ["series_candidates", "split_volumes"]
 
 _SAME_DIRECTION = 1e-3
+_SAME_TIME = 0.01  # of the time itself: scanners round, and some tell what was measured slice by slice
 
 
 def split_volumes(slices: Sequence[DicomSlice]) -> list[list[DicomSlice]]:
-    """Split a series by orientation, size, pixel spacing, echo and inversion time, and image type.
+    """Split a series by orientation, size, pixel spacing, echo and inversion time (1 %), and image type.
 
     Args:
         slices: of one series.
@@ -33,16 +34,21 @@ def split_volumes(slices: Sequence[DicomSlice]) -> list[list[DicomSlice]]:
 
 
 def _belongs(piece: DicomSlice, first: DicomSlice) -> bool:
-    return (
-        piece.shape == first.shape
-        and _contrast_key(piece.attributes) == _contrast_key(first.attributes)
-        and max(abs(a - b) for a, b in zip(piece.spacing, first.spacing)) <= 1e-3 * min(first.spacing)
-        and _same_direction(piece, first)
-    )
+    return _same_contrast(piece.attributes, first.attributes) and _same_plane(piece, first)
 
 
-def _contrast_key(attributes: SeriesAttributes) -> tuple[object, ...]:
-    return attributes.image_type, attributes.echo_time, attributes.inversion_time
+def _same_contrast(a: SeriesAttributes, b: SeriesAttributes) -> bool:
+    times = ((a.echo_time, b.echo_time), (a.inversion_time, b.inversion_time))
+    return a.image_type == b.image_type and all(_same_time(*pair) for pair in times)
+
+
+def _same_time(a: float | None, b: float | None) -> bool:
+    return a == b or (a is not None and b is not None and abs(a - b) <= _SAME_TIME * max(abs(a), abs(b)))
+
+
+def _same_plane(a: DicomSlice, b: DicomSlice) -> bool:
+    apart = max(abs(one - other) for one, other in zip(a.spacing, b.spacing))
+    return a.shape == b.shape and apart <= 1e-3 * min(b.spacing) and _same_direction(a, b)
 
 
 def _same_direction(a: DicomSlice, b: DicomSlice) -> bool:
@@ -61,20 +67,40 @@ def series_candidates(slices: Sequence[DicomSlice], label: str, min_slices: int)
     volumes = split_volumes(slices)
     planes = [volume[0] for volume in volumes]
     crossed = any(not _same_direction(plane, planes[0]) for plane in planes)
+    labels = [label + _distinction(plane, planes) for plane in planes]
     return [
-        _candidate(stack_slices(volume), label + _distinction(volume[0], planes), crossed, min_slices)
-        for volume in volumes
+        _candidate(stack_slices(volume), name, crossed, min_slices, _continued(volume, volumes, labels))
+        for volume, name in zip(volumes, labels)
     ]
 
 
-def _candidate(stack: SliceStack, label: str, crossed: bool, min_slices: int) -> Candidate:
+def _continued(
+    volume: Sequence[DicomSlice], volumes: Sequence[Sequence[DicomSlice]], labels: Sequence[str]
+) -> tuple[str, ...]:
+    """The other volumes that make one whole stack with this one: pieces of what was one."""
+    taken = {piece.position for piece in volume}
+    pieces = [
+        (name, len(other))
+        for name, other in zip(labels, volumes)
+        if other[0].position not in taken
+        and _same_plane(other[0], volume[0])
+        and not stack_slices([*volume, *other]).faults
+    ]
+    return tuple(
+        f"its {len(volume)} slices go on in the {count} of {name!r}, which differ in what is told in brackets: one "
+        "stack in two pieces. Export the series again, or convert all of it to a NIfTI file"
+        for name, count in pieces
+    )
+
+
+def _candidate(stack: SliceStack, label: str, crossed: bool, min_slices: int, continued: tuple[str, ...]) -> Candidate:
     match, why_not = recognise_series(stack.slices[0].attributes)
     if not why_not:
         why_not = _wrong_shape(stack, crossed, min_slices)
     multiframe = stack.slices[0].frame is not None
     files = tuple(dict.fromkeys(piece.path for piece in stack.slices))
     frames = tuple(piece.frame for piece in stack.slices if piece.frame is not None) if multiframe else ()
-    return Candidate(label, "dicom", files, match, why_not, _faults(stack, files, multiframe), frames)
+    return Candidate(label, "dicom", files, match, why_not, (*_faults(stack, files, multiframe), *continued), frames)
 
 
 def _wrong_shape(stack: SliceStack, crossed: bool, min_slices: int) -> str:

@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..sources.candidates import Candidate, Choice, choose
 from ..sources.find_options import FindOptions
+from ..sources.patients import one_spelling
 from ..studies import LeftOut, Study, StudyProblem
-from .files import DicomObject, read_object
+from .files import NO_PIXELS, DicomObject
 from .series import series_candidates
+from .tree import DicomTree
 
 __all__ = ["dicom_candidates", "dicom_studies"]
 
 
 def dicom_studies(
-    files: Sequence[Path], masks: Mapping[Path, Sequence[Candidate]], source: Path, options: FindOptions
+    tree: DicomTree, masks: Mapping[Path, Sequence[Candidate]], options: FindOptions
 ) -> tuple[list[Study], list[StudyProblem]]:
-    """Read all headers and make a study of every StudyInstanceUID.
+    """Make a study of every StudyInstanceUID.
 
     The case is ``PatientID/StudyInstanceUID``, the patient PatientID, or the study where that is empty.
 
     Args:
-        files: DICOM files.
-        masks: folder -> masks as NIfTI files in it; they belong to the one study in, below or around that folder.
-        source: the folder that was searched.
+        tree: the DICOM files.
+        masks: folder -> masks as NIfTI files in it; they belong to the one study near that folder.
         options: what to look for.
 
     Returns:
         Studies, and what is wrong with the others.
     """
-    objects, problems = _read_all(files, source)
-    broken = {source / problem.where: problem for problem in problems}
-    by_study: dict[str, list[DicomObject]] = defaultdict(list)
-    for found in objects:
-        if found.study:
-            by_study[found.study].append(found)
-    roots = {uid: _common_folder(members) for uid, members in by_study.items()}
-    beside, homeless = _masks_of(roots, masks, source)
-    problems += homeless
+    beside, homeless = _masks_of(tree, masks)
+    problems = [*tree.problems, *homeless]
     studies = []
-    for uid, members in by_study.items():
-        causes = [*_patients(members), *_strangers(uid, by_study, roots, source), *_unreadable(members, broken)]
-        study, wrong = _study(members, beside[uid], _relative(roots[uid], source), causes, options)
+    for uid, members in tree.studies.items():
+        causes = [*_patients(members), *_strangers(uid, tree), *_unreadable(members, tree), *_emptied(members)]
+        study, wrong = _study(members, beside[uid], tree.relative(tree.roots[uid]), causes, options)
         problems.extend(wrong)
         studies.extend([study] if study else [])
     return studies, problems
@@ -73,17 +66,6 @@ def dicom_candidates(objects: Iterable[DicomObject], min_slices: int) -> tuple[l
     return candidates, left_out
 
 
-def _read_all(files: Sequence[Path], source: Path) -> tuple[list[DicomObject], list[StudyProblem]]:
-    objects, problems = [], []
-    for path in files:
-        try:
-            objects.append(read_object(path))
-        except ValueError as error:
-            where = _relative(path, source)
-            problems.append(StudyProblem(_relative(path.parent, source), where, str(error)))
-    return objects, problems
-
-
 def _study(
     members: Sequence[DicomObject], masks: Sequence[Candidate], folder: str, causes: Sequence[str], options: FindOptions
 ) -> tuple[Study | None, list[StudyProblem]]:
@@ -104,17 +86,17 @@ def _study(
 
 
 def _masks_of(
-    roots: Mapping[str, Path], masks: Mapping[Path, Sequence[Candidate]], source: Path
+    tree: DicomTree, masks: Mapping[Path, Sequence[Candidate]]
 ) -> tuple[dict[str, list[Candidate]], list[StudyProblem]]:
     """The masks of every study, and folders of masks that several studies may claim."""
-    found: dict[str, list[Candidate]] = {uid: [] for uid in roots}
+    found: dict[str, list[Candidate]] = {uid: [] for uid in tree.studies}
     problems = []
     for folder, members in masks.items():
-        near = [uid for uid, root in roots.items() if folder.is_relative_to(root) or root.is_relative_to(folder)]
+        near = tree.near(folder)
         if len(near) == 1:
             found[near[0]].extend(members)
             continue
-        where = _relative(folder, source)
+        where = tree.relative(folder)
         names = _listed([mask.files[0].name for mask in members])
         cause = f"the masks {names} may belong to {len(near)} DICOM studies: put each into the folder of its study"
         problems.append(StudyProblem(where, where, cause))
@@ -125,21 +107,20 @@ def _patients(members: Sequence[DicomObject]) -> list[str]:
     """One study, several patients: the identifiers themselves are not repeated."""
     series = defaultdict(set)
     for found in members:
-        series[found.patient].add(found.label)
+        series[one_spelling(found.patient)].add(found.label)
     if len(series) == 1:
         return []
     shown = "; ".join(", ".join(sorted(labels)) for labels in series.values())
     return [f"different patients in one study: {len(series)} PatientIDs ({shown}). Separate or correct them"]
 
 
-def _strangers(
-    uid: str, by_study: Mapping[str, Sequence[DicomObject]], roots: Mapping[str, Path], source: Path
-) -> list[str]:
+def _strangers(uid: str, tree: DicomTree) -> list[str]:
     """Images of another patient inside the folder of this study; the source and a DICOMDIR medium may hold many."""
-    root = roots[uid]
-    if root == source or any((folder / "DICOMDIR").exists() for folder in (root, *root.parents)):
+    root = tree.roots[uid]
+    if root == tree.source or any((folder / "DICOMDIR").exists() for folder in (root, *root.parents)):
         return []
-    patients = {by_study[other][0].patient for other, folder in roots.items() if folder.is_relative_to(root)}
+    inside = [tree.studies[other][0] for other, folder in tree.roots.items() if folder.is_relative_to(root)]
+    patients = {one_spelling(found.patient) for found in inside}
     if len(patients) == 1:
         return []
     return [
@@ -148,23 +129,21 @@ def _strangers(
     ]
 
 
-def _unreadable(members: Sequence[DicomObject], broken: Mapping[Path, StudyProblem]) -> list[str]:
+def _unreadable(members: Sequence[DicomObject], tree: DicomTree) -> list[str]:
     """An unreadable file beside the slices may be the first or last of them, which nothing else would show."""
     folders = {found.path.parent for found in members if found.slices}
+    broken = [tree.source / problem.where for problem in tree.problems]
     names = [path.name for path in broken if path.parent in folders]
     return (
         [f"{_listed(names)} cannot be read and may be a slice of it: export it again, or move it away"] if names else []
     )
 
 
-def _common_folder(members: Sequence[DicomObject]) -> Path:
-    return Path(os.path.commonpath([found.path.parent for found in members]))
-
-
-def _relative(path: Path, source: Path) -> str:
-    """The path below the source; the source's own name for itself."""
-    relative = path.relative_to(source).as_posix()
-    return source.name if relative == "." else relative
+def _emptied(members: Sequence[DicomObject]) -> list[str]:
+    """Images without pixels among those of a series: cut off in their headers, they may be its first or last."""
+    whole = {found.series for found in members if found.slices}
+    names = [found.path.name for found in members if found.why_not == NO_PIXELS and found.series in whole]
+    return [f"{_listed(names)} has no pixels, but other images of its series have: export it again"] if names else []
 
 
 def _listed(names: Sequence[str]) -> str:

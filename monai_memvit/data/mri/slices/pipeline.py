@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from monai_memvit import __version__
 
 from ..studies import SEQUENCES
 
+if TYPE_CHECKING:
+    from ....transforms.mri.registration_options import RegistrationOptions
+
 __all__ = ["MriPipeline"]
 
 _KINDS = ("rigid", "affine", "none")
 _ON_FAILURE = ("raise", "flag")
-_SAME_GRID = ("keep", "register")
+_SAME_GRID = ("keep", "test", "register")
 _EMPTY = ("raise", "normal")
+_NAMED = re.compile(r"[\w.]+:\w+")
+_FORMAT = 2  # counts on when prepared cases change though no parameter does
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,13 @@ class MriPipeline:
         kind: ``rigid`` or ``affine`` registration; ``none`` trusts the positions in the files.
         on_failure: of a registration: ``raise`` leaves the case out; ``flag`` keeps it, with the sequence
             where its file says, and marks it in the record and the reports.
-        same_grid: ``keep`` leaves a sequence where it is that lies on the reference's own voxels; ``register`` does not
-            trust that (the patient may have moved between two scans of one grid).
+        same_grid: of a sequence on the reference's own voxels: ``test`` registers it if it fits better when shifted or
+            turned a little (the patient may have moved between two scans of one grid), ``keep`` leaves it untested
+            where it is, ``register`` registers it in any case.
+        brain_mask: of studies without a mask, ``package.module:function`` that makes one of the reference, such as a
+            wrapper of HD-BET; it takes and gives what the ``method`` of :class:`monai_memvit.transforms.mri.BrainMask`
+            does. It runs in every worker, and again for new patients. By default ``""``, a simple foreground. Cases
+            are keyed by this name, not by what the function does.
         bias_field: whether N4 evens out the intensities of every sequence but the APT map, which is a ratio.
         size: rows and columns of a picture in pixels.
         spacing_mm: height and width of a pixel in mm; slices keep their distance.
@@ -48,7 +59,8 @@ class MriPipeline:
     reference: str = "t1gd"
     kind: Literal["rigid", "affine", "none"] = "rigid"
     on_failure: Literal["raise", "flag"] = "raise"
-    same_grid: Literal["keep", "register"] = "keep"
+    same_grid: Literal["keep", "test", "register"] = "test"
+    brain_mask: str = ""
     bias_field: bool = False
     size: int = 256
     spacing_mm: float = 1.0
@@ -62,6 +74,8 @@ class MriPipeline:
         _check_choice("on_failure", self.on_failure, _ON_FAILURE)
         _check_choice("same_grid", self.same_grid, _SAME_GRID)
         _check_choice("empty_tumour_mask", self.empty_tumour_mask, _EMPTY)
+        if self.brain_mask and not _NAMED.fullmatch(self.brain_mask):
+            raise ValueError(f"brain_mask is {self.brain_mask!r}: give package.module:function, or nothing")
         if self.size < 1:
             raise ValueError(f"size is {self.size}: give rows and columns in pixels, at least 1")
         if not 0 < self.spacing_mm < float("inf"):
@@ -71,9 +85,17 @@ class MriPipeline:
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}: give 0 or more")
 
+    def registration(self) -> RegistrationOptions | None:
+        """Return how sequences are registered; None where they are not."""
+        from ....transforms.mri.registration_options import RegistrationOptions
+
+        return None if self.kind == "none" else RegistrationOptions(kind=self.kind, seed=self.seed)
+
     def digest(self) -> str:
-        """Hexadecimal digits that differ where any parameter or this package's version does."""
-        text = json.dumps([__version__, asdict(self)], sort_keys=True)
+        """Hexadecimal digits that differ where any parameter, of the registration too, or the version does."""
+        registration = self.registration()
+        told = [_FORMAT, __version__, asdict(self), None if registration is None else asdict(registration)]
+        text = json.dumps(told, sort_keys=True)
         return blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:

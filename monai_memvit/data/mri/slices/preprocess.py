@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..studies import Study
+from .head_size import check_head_size
 from .pipeline import MriPipeline
 from .prepared_case import PreparedCase
 from .sequence_places import affine_of, place_sequence
@@ -32,10 +33,10 @@ def preprocess_study(study: Study, pipeline: MriPipeline) -> PreparedCase:
     """Load, check, register, correct, resample and normalise the sequences of one study.
 
     Registration says where a point of the reference lies in each sequence; every sequence is then sampled once, at the
-    pixels of the reference's slices (see ``slice_grid``). The brain is the mask that came with the study, else a simple
-    foreground of the reference (:func:`monai_memvit.transforms.mri.foreground_mask`). Masks may lie on any grid in the
-    world of the reference. A sequence that shows less than half of the brain in a slice, or one value in more than
-    half of it, is absent from that slice.
+    pixels of the reference's slices (see ``slice_grid``). The brain is the mask that came with the study, else what
+    ``pipeline.brain_mask`` finds, by default :func:`monai_memvit.transforms.mri.foreground_mask`. Masks may lie on any
+    grid in the world of the reference. A sequence that shows less than half of the brain in a slice, or one value in
+    more than half of it, is absent from that slice.
 
     Args:
         study: its files.
@@ -50,7 +51,7 @@ def preprocess_study(study: Study, pipeline: MriPipeline) -> PreparedCase:
     volumes = _load(study, pipeline)
     reference = volumes[pipeline.reference]
     grid = slice_grid(affine_of(reference), tuple(reference.shape[1:]), pipeline.size, pipeline.spacing_mm)
-    brain = brain_on_slices(study.brain_mask, reference, grid)
+    brain = brain_on_slices(study.brain_mask, reference, grid, pipeline.brain_mask)
     mask, may_be_empty = study.tumour_mask, pipeline.empty_tumour_mask == "normal"
     tumour = None if mask is None else tumour_on_slices(mask, brain, grid, may_be_empty)
     places = {name: place_sequence(name, volume, reference, brain.centre, pipeline) for name, volume in volumes.items()}
@@ -70,7 +71,7 @@ def preprocess_study(study: Study, pipeline: MriPipeline) -> PreparedCase:
         "slice_channel_mask": slices.tolist(),
         "sequences": {name: _history(study, name, places[name], normalized[name]) for name in volumes},
         "places_assumed": [name for name, volume in volumes.items() if volume.meta["place_assumed"]],
-        **_chosen(brain, slices.any(axis=1), pipeline.min_brain_share),
+        **_chosen(brain, np.asarray(slices.any(axis=1)), pipeline.min_brain_share),
         **_areas(brain, tumour, grid),
     }
     case = PreparedCase(image, brain.inside, None if tumour is None else tumour.inside, channel_mask, record)
@@ -85,7 +86,11 @@ def _load(study: Study, pipeline: MriPipeline) -> Volumes:
         raise ValueError(
             f"it has no {pipeline.reference}, the reference: give that sequence, or name another reference"
         )
-    return {name: load_volume(study.sequences[name]) for name in pipeline.sequences if name in study.sequences}
+    sources = {name: study.sequences[name] for name in pipeline.sequences if name in study.sequences}
+    volumes = {name: load_volume(source) for name, source in sources.items()}
+    for name, volume in volumes.items():
+        check_head_size(volume, f"{name} ({sources[name].files[0]})")
+    return volumes
 
 
 def _matrix(place: dict[str, Any] | None) -> NDArray[np.float64]:
@@ -147,7 +152,9 @@ def _chosen(brain: MaskOnSlices, seen: NDArray[np.bool_], min_share: float) -> d
             f"no sequence shows half of the brain in any of the {enough.sum()} slices that have enough of it: look "
             "whether the brain mask and the images are of one head"
         )
-    return {name: np.flatnonzero(enough & by).tolist() for name, by in (("slices_kept", seen), ("slices_unseen", ~seen))}
+    return {
+        name: np.flatnonzero(enough & by).tolist() for name, by in (("slices_kept", seen), ("slices_unseen", ~seen))
+    }
 
 
 def _areas(brain: MaskOnSlices, tumour: MaskOnSlices | None, grid: SliceGrid) -> dict[str, Any]:

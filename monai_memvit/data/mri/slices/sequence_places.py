@@ -44,15 +44,14 @@ def place_sequence(
     Raises:
         ValueError: where registration failed and that shall be an error.
     """
-    if name == pipeline.reference or pipeline.kind == "none":
+    options = pipeline.registration()
+    if name == pipeline.reference or options is None:
         return None
     from monai.transforms import Orientation
 
     from ....transforms.mri.coregister import CoRegister
-    from ....transforms.mri.registration_options import RegistrationOptions
 
     upright = Orientation(axcodes="RAS", labels=None)  # one grid is recognised in whatever order its voxels are stored
-    options = RegistrationOptions(kind=pipeline.kind, seed=pipeline.seed)
     coregister = CoRegister(options, on_failure=pipeline.on_failure, same_grid=pipeline.same_grid)
     found = coregister.find(upright(volume), upright(reference), name)
     shift, rotation = shift_and_rotation(np.array(found["matrix"]), centre)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MaskOnSlices", "brain_on_slices", "tumour_on_slices"]
 
 
+_SIMPLE = "the foreground of the reference"
 _OUTSIDE = 0.1  # of the tumour in the brain: with less the mask is of another world, or of another head
 
 
@@ -54,28 +57,40 @@ class MaskOnSlices:
         return float(other.inside[self.inside].mean()) if self.inside.any() else None
 
 
-def brain_on_slices(path: Path | None, reference: MetaTensor, grid: SliceGrid) -> MaskOnSlices:
-    """The brain of a case: the mask that came with it, else a simple foreground of the reference.
+def brain_on_slices(path: Path | None, reference: MetaTensor, grid: SliceGrid, tool: str = "") -> MaskOnSlices:
+    """The brain of a case: the mask that came with it, else what a tool finds in the reference.
 
     Args:
         path: of the mask, if any.
         reference: ``(1, X, Y, Z)``.
         grid: of the pictures.
+        tool: ``package.module:function``; by default a simple foreground.
 
     Raises:
-        ValueError: where the mask cannot be read, is empty, or lies outside the pictures.
+        ValueError: where the mask cannot be read, is empty, or lies outside the pictures, or there is no such tool.
     """
     from monai.data.meta_tensor import MetaTensor
+    from torch import Tensor
 
+    from ....transforms.mri.brain_mask import BrainMask, foreground_mask
     from ..sources.load_volume import load_mask
 
     if path is not None:
-        mask = load_mask(path)
-    else:
-        from ....transforms.mri.brain_mask import foreground_mask
+        return _seen(MaskOnSlices(load_mask(path), grid), path)
+    found = BrainMask(_function(tool) if tool else foreground_mask)(reference, name=f"the brain by {tool or _SIMPLE}")
+    mask = MetaTensor(found.as_subclass(Tensor), affine=reference.affine)
+    return _seen(MaskOnSlices(mask, grid), tool or _SIMPLE)
 
-        mask = MetaTensor(foreground_mask(reference), affine=reference.affine)
-    return _seen(MaskOnSlices(mask, grid), path or "the foreground of the reference")
+
+def _function(name: str) -> Callable[..., Any]:
+    module, _, attribute = name.partition(":")
+    try:
+        function = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"brain_mask is {name!r}, but {error}: install it, or correct the name") from None
+    if not callable(function):
+        raise ValueError(f"brain_mask is {name!r}, which is no function: install the right one, or correct the name")
+    return function
 
 
 def tumour_on_slices(path: Path, brain: MaskOnSlices, grid: SliceGrid, may_be_empty: bool) -> MaskOnSlices:
@@ -99,8 +114,8 @@ def tumour_on_slices(path: Path, brain: MaskOnSlices, grid: SliceGrid, may_be_em
     share = _seen(found, path).share_within(brain)
     if share is not None and share < _OUTSIDE:
         raise ValueError(
-            f"the mask {path}: only {share:.0%} of the tumour lies in the brain: it must be of the same head and lie in "
-            "the world of the reference; correct it, or remove the file"
+            f"the mask {path}: only {share:.0%} of the tumour lies in the brain: it must be of the same head and lie "
+            "in the world of the reference; correct it, or remove the file"
         )
     return found
 

@@ -15,6 +15,8 @@ _FLAIR = {"flair", "t2f", "t2flair", "flairw"}
 _APT = {"apt", "aptw", "aptcest", "cest"}
 _CONTRAST = {"gd", "ce", "gad", "gado", "gadolinium", "post", "postgd", "postcontrast", "contrast", "enhanced", "km"}
 _NO_CONTRAST = {"pre", "precontrast", "native", "noncontrast", "none", "no", "without"}
+# "pre" and "post" of an operation say nothing of contrast.
+_OPERATION = re.compile(r"(pre|post)[-_. ]?(operative|op(?!t)|surgical|surgery)")
 _MASK = {"mask", "seg", "segm", "segmentation", "roi", "dseg", "probseg"}
 _TUMOUR = re.compile(r"(tumou?rs?|lesions?|glioma|gtv|wholetumou?r)(mask|seg\w*)?")
 _BRAIN = re.compile(r"(brain|skull|head|icv|parenchyma|bet)(mask|seg\w*)?")
@@ -51,7 +53,7 @@ def match_file_name(name: str, case: str = "") -> Match | None:
     stem = stem_of(name).lower()
     if not _sequences(set(_tokens(case))):  # a folder named t1 says nothing but the truth
         stem = stem.removeprefix(case.lower())
-    tokens = _tokens(stem)
+    tokens = _tokens(_OPERATION.sub("", stem))
     if mask := _mask(tokens):
         return Match(mask, 1.0, f"named {name}")
     found = _sequences(set(tokens))
@@ -99,7 +101,7 @@ def _bids_contrast(said: dict[str, str]) -> bool:
     """``ce-<agent>`` by the standard; ``desc-``, ``acq-`` or ``rec-`` that speak of it by custom."""
     if said["ce"]:
         return said["ce"] not in _NO_CONTRAST
-    texts = [said[key] for key in ("desc", "acq", "rec")]
+    texts = [_OPERATION.sub("", said[key]) for key in ("desc", "acq", "rec")]
     if any(text.startswith(("pre", "noncontrast", "nogd")) for text in texts):
         return False
     return any(re.search(r"post|gd|gad|contrast|enhanced|(^|\d|t1)ce?$", text) for text in texts)

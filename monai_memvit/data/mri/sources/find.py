@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..dicom.files import is_dicom
 from ..dicom.studies import dicom_studies
+from ..dicom.tree import DicomTree
 from ..studies import Study, StudyProblem
+from .candidates import Candidate
 from .file_names import is_nifti
 from .find_options import FindOptions
 from .nifti_cases import NiftiCase, group_nifti, nifti_studies
+from .patients import unite_patients
 from .study_table import read_study_table
+from .visible_files import visible_files
 
 __all__ = ["FindOptions", "find_studies"]
+
+_COPY = (
+    "these NIfTI images lie with a DICOM study, whose conversion they may be: one patient under two names would stand "
+    "on both sides of a split. Move the NIfTI images or the DICOM files elsewhere"
+)
 
 
 def find_studies(
@@ -24,7 +33,8 @@ def find_studies(
     """Find all cases, and which of their files is which sequence.
 
     Layouts may be mixed in one tree: DICOM files at any depth, BIDS subjects, and folders of NIfTI files, one a case.
-    Masks as NIfTI files inside the folder of a DICOM study belong to it. Hidden files and folders are passed over.
+    Masks as NIfTI files inside the folder of a DICOM study belong to it; images there are a problem, being the same
+    patient's. Hidden files and folders are passed over, links to folders are followed.
 
     Args:
         source: the folder, or a CSV table (see :func:`monai_memvit.data.mri.read_study_table`).
@@ -45,40 +55,38 @@ def find_studies(
     else:
         raise ValueError(f"{source} is neither a folder nor a CSV table: give the folder of the examinations")
     studies, twice = _without_doubles(studies)
-    return sorted(studies, key=lambda study: study.case_key), [*problems, *twice]
+    return sorted(unite_patients(studies), key=lambda study: study.case_key), [*problems, *twice]
 
 
 def _search(source: Path, options: FindOptions) -> tuple[list[Study], list[StudyProblem]]:
-    files = _files(source)
+    files = visible_files(source)
     images = [path for path in files if is_nifti(path.name)]
     dicom = [path for path in files if not is_nifti(path.name) and is_dicom(path)]
     if not images and not dicom:
         raise ValueError(f"{source} holds neither DICOM nor NIfTI files: give the folder of the examinations")
-    cases = group_nifti(images, source)
-    beside = _beside_dicom(cases, dicom) if dicom else {}
-    masks = {case.candidates[0].files[0].parent: case.candidates for case in beside.values()}
-    from_dicom = dicom_studies(dicom, masks, source, options)
-    from_nifti = nifti_studies({key: case for key, case in cases.items() if key not in beside}, options)
-    return [*from_dicom[0], *from_nifti[0]], [*from_dicom[1], *from_nifti[1]]
+    tree = DicomTree(dicom, source)
+    alone, masks, copies = _apart(group_nifti(images, source), tree)
+    from_dicom = dicom_studies(tree, masks, options)
+    from_nifti = nifti_studies(alone, options)
+    return [*from_dicom[0], *from_nifti[0]], [*from_dicom[1], *from_nifti[1], *copies]
 
 
-def _beside_dicom(cases: dict[str, NiftiCase], dicom: Sequence[Path]) -> dict[str, NiftiCase]:
-    """Cases of nothing but masks whose folder holds DICOM files too, at any depth."""
-    folders = {parent for path in dicom for parent in path.parents}
-    return {
-        key: case
-        for key, case in cases.items()
-        if case.is_only_masks() and case.candidates[0].files[0].parent in folders
-    }
-
-
-def _files(source: Path) -> list[Path]:
-    """All visible files, in the order of their paths."""
-    found: list[Path] = []
-    for folder, folders, names in os.walk(source):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        found.extend(Path(folder, name) for name in sorted(names) if not name.startswith("."))
-    return found
+def _apart(
+    cases: Mapping[str, NiftiCase], tree: DicomTree
+) -> tuple[dict[str, NiftiCase], dict[Path, list[Candidate]], list[StudyProblem]]:
+    """NIfTI cases of their own, the masks of DICOM studies by folder, and images that lie with a DICOM study."""
+    alone: dict[str, NiftiCase] = {}
+    masks: dict[Path, list[Candidate]] = {}
+    copies: list[StudyProblem] = []
+    for key, case in cases.items():
+        folders = {candidate.files[0].parent for candidate in case.candidates}
+        if not any(tree.near(folder) for folder in folders):
+            alone[key] = case
+        elif case.is_only_masks():
+            masks[min(folders)] = case.candidates
+        else:
+            copies.append(StudyProblem(key, key, _COPY))
+    return alone, masks, copies
 
 
 def _without_doubles(studies: Sequence[Study]) -> tuple[list[Study], list[StudyProblem]]:

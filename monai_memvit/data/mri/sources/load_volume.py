@@ -31,7 +31,7 @@ def load_volume(source: SequenceSource) -> MetaTensor:
 
     Returns:
         ``(1, X, Y, Z)``, float32, with an RAS affine in mm; ``meta["filename_or_obj"]`` is the first file, and
-        ``meta["place_assumed"]`` says that a NIfTI header has neither sform nor qform, so that only voxel sizes are known.
+        ``meta["place_assumed"]`` says that a NIfTI header has neither sform nor qform, but voxel sizes only.
 
     Raises:
         ValueError: naming sequence and file, where a file is truncated or unreadable, is 4-D, has no usable affine,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .candidates import Match
-from .series_words import Words, words_of
+from .series_words import Words, denies_agent, words_of
 
 __all__ = ["ACCEPTED", "SeriesAttributes", "recognise_series"]
 
@@ -52,7 +52,7 @@ class SeriesAttributes:
     @property
     def has_agent(self) -> bool:
         """Whether a contrast agent is recorded, and not the word for none."""
-        return self.agent.strip().lower() not in ("", "no", "none", "n", "na", "n/a", "without", "0", "null", "unknown")
+        return not denies_agent(self.agent)
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ def recognise_series(series: SeriesAttributes) -> tuple[Match | None, str]:
     reason = _reason(words, measured)
     if scores[best] < ACCEPTED:
         return None, f"no sequence is recognised: {reason}"
+    if best == "t1" and words.contrast == "both":
+        return None, "description says both before and after contrast: name it by a pattern"
     name, factor, contrast = _contrast(series, words) if best == "t1" else (best, 1.0, "")
     return Match(name, scores[best] * factor, reason + contrast + _body_part(series)), ""
 
@@ -164,13 +166,15 @@ def _score(name: str, words: Words, measured: _Measured, inverted: bool) -> floa
 def _contrast(series: SeriesAttributes, words: Words) -> tuple[str, float, str]:
     """T1 before or after the agent: name, factor of the score, and the words for it."""
     agent = series.agent.strip()
-    if words.contrast is False and series.has_agent:
+    if words.contrast == "before" and series.has_agent:
         return "t1", 0.8, f"; description says before contrast, although the agent {agent!r} is recorded"
-    if words.contrast is False:
+    if words.contrast == "before":
         return "t1", 1.0, "; description says before contrast"
-    if words.contrast and series.has_agent:
+    if words.contrast == "after" and series.has_agent:
         return "t1gd", 1.0, f"; description and the agent {agent!r} say contrast"
-    if words.contrast:
+    if words.contrast == "after" and agent:
+        return "t1gd", 0.8, f"; description says contrast, although the agent is recorded as {agent!r}"
+    if words.contrast == "after":
         return "t1gd", 1.0, "; description says contrast"
     if series.has_agent:
         return "t1gd", 1.0, f"; contrast agent {agent!r}"

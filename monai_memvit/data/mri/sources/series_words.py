@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["Words", "words_of"]
+__all__ = ["Contrast", "Words", "denies_agent", "words_of"]
+
+Contrast = Literal["", "before", "after", "both"]
 
 # In this order: what one of these names is none of the five sequences, whatever else it says.
 _OTHER = {
@@ -28,13 +31,23 @@ _MAYBE_FLAIR = r"tirm"
 _T1 = r"t1\w*|(me ?)?mp ?rage|bravo|f?spgr|tfl3d\w*|vibe|lava|thrive|3d ?tfe"
 _T2 = r"t2(?!\*)\w*|haste|ss ?fse"
 _PROTON = r"pd|pdw|proton\w*"
-_AGENT = r"(dota|gado|magne|omni|pro|multi|primo)(rem|vist|scan|hance)"
-_CONTRAST = (
-    rf"gd\w*|gad\w*|post(?!er)\w*|contrast\w*|km|ce|c \+|\+c|\+ c|enhanced|{_AGENT}|t1w?(ce|c|gd\w*|gad\w*|post|km)"
-)
+_BRAND = r"(dota|gado|magne|omni|pro|multi|primo)(rem|vist|scan|hance)"
+_AGENT = rf"(gd\w*|gad\w*|[ck]ontrast\w*|km|ce|enhanced|{_BRAND})"
+_CONTRAST = rf"{_AGENT}|post(?!er)\w*|c \+|\+c|\+ c|t1w?(ce|c|gd\w*|gad\w*|post|km)"
+_WITH_AND_WITHOUT = r"w(ith)?( and)? (w ?o|without)"
+# Words that deny the agent, with the agent's name where it follows or goes before: "no Gd", "vor KM", "KM prae".
 _NO_CONTRAST = (
-    r"pre|pre ?contrast|no ?(gd|gad\w*|contrast|km|ce)|non ?(contrast|ce|enhanced)|without( ?\w+)?|w ?o"
-    r"|nativ\w*|ohne( km)?|sans|unenhanced|plain|t1n"
+    rf"(pre|prae?|w ?o|ohne|sans)( ?{_AGENT}){{0,2}}|(no|non|vor|pr) ?{_AGENT}|{_AGENT} (pre|prae?)"
+    r"|without( \w+){0,2}|nativ\w*|unenhanced|plain|t1n"
+)
+# Before or after something else than the agent, and without something else: an operation, fat saturation.
+_OTHER_OCCASION = (
+    r"(pre|prae?|post) ?(op(erat\w*|\d+)?|surg\w*|resect\w*|biops\w*|rt|rtx|rad\w*|chemo\w*|treat\w*|therap\w*)"
+    r"|(w ?o|without|non?|ohne) ?(fs|fat( ?sat\w*)?|fatsat\w*)"
+)
+# ContrastBolusAgent that says that there was none.
+_NO_AGENT = (
+    r"(no|non|none|not|nil|null|nothing|pre|w ?o|without|kein\w*|ohne|sans|unknown)( .*)?|n|na|n a|0( ?ml| ?cc)?|"
 )
 
 
@@ -44,6 +57,11 @@ def _search(words: str, text: str) -> str:
     return match[0] if match else ""
 
 
+def _without(words: str, text: str) -> str:
+    """The text without these words."""
+    return " ".join(re.sub(rf"(?<![a-z0-9])(?:{words})(?![a-z0-9])", " ", text).split())
+
+
 @dataclass(frozen=True)
 class Words:
     """What a text says.
@@ -51,14 +69,14 @@ class Words:
     Args:
         weighting: ``t1``, ``t2``, ``flair``, ``apt``, or empty where the text says nothing, or two things at once.
         named_by: the word that says so.
-        contrast: True for an agent, False for none, None where nothing is said.
+        contrast: before or after an agent was given; both where it says both, empty where it says nothing.
         other: what else it is, for example ``diffusion``; empty for none.
         other_word: the word that says so.
     """
 
     weighting: str
     named_by: str
-    contrast: bool | None
+    contrast: Contrast
     other: str
     other_word: str
 
@@ -72,14 +90,14 @@ def words_of(*texts: str) -> Words:
     """
     plain = [_normal(text) for text in texts if text]
     named = next((found for text in plain if (found := _weighting(text))[0]), ("", ""))
-    contrast = next((said for text in plain if (said := _contrast(text)) is not None), None)
+    contrast: Contrast = next((said for text in plain if (said := _contrast(text))), "")
     other = next((found for text in plain if (found := _other(text, named[0]))[0]), ("", ""))
     return Words(named[0], named[1], contrast, other[0], other[1])
 
 
 def _normal(text: str) -> str:
-    """Lower case, words apart; a plus sign begins a word: ``T1+C`` is ``t1 +c``."""
-    return re.sub(r"[^a-z0-9+*]+", " ", text.lower().replace("+", " +")).strip()
+    """Lower case, words apart; a plus sign begins a word: ``T1+C`` is ``t1 +c``, and ``prä`` is ``prae``."""
+    return re.sub(r"[^a-z0-9+*]+", " ", text.lower().replace("+", " +").replace("ä", "ae")).strip()
 
 
 def _weighting(text: str) -> tuple[str, str]:
@@ -93,10 +111,22 @@ def _weighting(text: str) -> tuple[str, str]:
     return ("t2", t2) if t2 else ("", "")
 
 
-def _contrast(text: str) -> bool | None:
-    if _search(_NO_CONTRAST, text):
-        return False
-    return True if _search(_CONTRAST, text) else None
+def _contrast(text: str) -> Contrast:
+    said = _without(_OTHER_OCCASION, text)
+    rest = _without(_NO_CONTRAST, said)
+    with_agent = bool(_search(_CONTRAST, rest) or _search(_WITH_AND_WITHOUT, said))
+    if rest != said:
+        return "both" if with_agent else "before"
+    return "after" if with_agent else ""
+
+
+def denies_agent(agent: str) -> bool:
+    """Whether a recorded contrast agent is none: empty, or a word for it.
+
+    Args:
+        agent: ContrastBolusAgent, for example ``NO CONTRAST``.
+    """
+    return re.fullmatch(_NO_AGENT, _normal(agent)) is not None
 
 
 def _other(text: str, weighting: str) -> tuple[str, str]:

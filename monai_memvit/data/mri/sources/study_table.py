@@ -12,6 +12,8 @@ from ..dicom.studies import dicom_candidates
 from ..studies import MASKS, SequenceSource, Study, StudyProblem
 from .candidates import Candidate, Match
 from .find_options import FindOptions
+from .patients import one_spelling
+from .visible_files import visible_files
 
 __all__ = ["read_study_table"]
 
@@ -91,6 +93,7 @@ def _row_sources(
 ) -> tuple[dict[str, SequenceSource], list[str]]:
     sources: dict[str, SequenceSource] = {}
     causes: list[str] = []
+    patients: dict[str, str] = {}
     taken: dict[Path, str] = {}
     for name in (*options.sequences, *MASKS):
         if not row.get(name):
@@ -100,30 +103,43 @@ def _row_sources(
             causes.append(f"{taken[path]} and {name} are the same file, {row[name]}: correct one")
         taken[path] = name
         try:
-            sources[name] = _cell(name, path, row[name])
+            sources[name], patients[name] = _cell(name, path, row[name])
         except ValueError as error:
             causes.append(f"{name}: {error}")
-    return sources, causes
+    return sources, [*causes, *_different_patients(patients)]
 
 
-def _cell(name: str, path: Path, text: str) -> SequenceSource:
+def _different_patients(patients: Mapping[str, str]) -> list[str]:
+    """A row with DICOM series of several patients: the identifiers themselves are not repeated."""
+    known = {name: patient for name, patient in patients.items() if patient}
+    count = len(set(known.values()))
+    shown = " and ".join(known)
+    return [f"the DICOM files of {shown} are of {count} patients (PatientID): correct the cells"] if count > 1 else []
+
+
+def _cell(name: str, path: Path, text: str) -> tuple[SequenceSource, str]:
+    """A cell's files, and the patient that their headers name, if they do."""
     match = Match(name, 1.0, "the table names it")
     if path.is_file():
-        return Candidate(text, "nifti", (path,), match).source(match)
+        return Candidate(text, "nifti", (path,), match).source(match), ""
     if path.is_dir() and name not in MASKS:
-        return replace(_series_folder(path, text), label=text).source(match)
+        candidate, patient = _series_folder(path, text)
+        return replace(candidate, label=text).source(match), patient
     raise ValueError(f"{text!r} is no file (looked for {path}): correct the path; relative ones start at the table")
 
 
-def _series_folder(path: Path, text: str) -> Candidate:
-    """The one volume of a DICOM folder, whatever it is recognised as."""
-    files = sorted(file for file in path.rglob("*") if file.is_file() and is_dicom(file))
-    candidates, _ = dicom_candidates([read_object(file) for file in files], min_slices=1)
+def _series_folder(path: Path, text: str) -> tuple[Candidate, str]:
+    """The one volume of a DICOM folder, whatever it is recognised as, and its patient."""
+    objects = [read_object(file) for file in visible_files(path) if is_dicom(file)]
+    candidates, _ = dicom_candidates(objects, min_slices=1)
     if len(candidates) != 1:
         raise ValueError(f"the folder {text!r} holds {len(candidates)} DICOM volumes: give a folder of exactly one")
     if candidates[0].faults:
         raise ValueError(f"{text!r}: {candidates[0].faults[0]}")
-    return candidates[0]
+    patients = {one_spelling(found.patient) for found in objects if found.slices}
+    if len(patients) > 1:
+        raise ValueError(f"the folder {text!r} holds images of {len(patients)} patients (PatientID): separate them")
+    return candidates[0], patients.pop()
 
 
 def _absent(sequences: Mapping[str, SequenceSource], options: FindOptions) -> list[str]:

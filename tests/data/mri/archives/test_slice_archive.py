@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from monai_memvit.data import Datalist, load_case_index, load_section
+from monai_memvit.data.mri import load_new_slices
 from monai_memvit.data.mri.archives.slice_archive import SliceArchiveOptions, prepare_slice_archive
 from monai_memvit.data.mri.archives.slice_arrays import read_slice_arrays
 
@@ -73,6 +74,26 @@ def test_every_item_names_its_slice(tmp_path: Path) -> None:
         assert np.corrcoef(stack[case.slice, 1][inside], source[inside])[0, 1] > 0.9999
         assert (stack[case.slice][:, ~inside] == 0).all() and 100 < inside.sum() <= (source > 0).sum()
     assert "P-" not in str([path.name for path in (tmp_path / "out").rglob("*")])
+
+
+def test_a_patient_is_a_case_and_has_a_picture(tmp_path: Path) -> None:
+    report = prepare(tmp_path)
+    items = load_section(report.datalist, "training")
+    cases = {(item["group_id"], item["case_id"]) for item in items}
+    assert (
+        len(cases)
+        == len({group for group, _ in cases})
+        == len({case for _, case in cases})
+        == report.groups["training"]
+    )
+    for item in items:
+        assert Path(item["image"]).with_name("quality.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_new_studies_cannot_be_prepared_alike(tmp_path: Path) -> None:
+    report = prepare(tmp_path)
+    with pytest.raises(ValueError, match="archive of finished slices have no pipeline"):
+        load_new_slices(report.datalist, tmp_path, tmp_path / "work")
 
 
 def test_z_scores_are_those_of_the_brain_of_all_slices(tmp_path: Path) -> None:

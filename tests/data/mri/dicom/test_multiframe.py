@@ -61,3 +61,30 @@ def test_a_missing_frame_and_a_wrong_number_of_frames(tmp_path, write_multiframe
     change(tmp_path / "x.dcm", NumberOfFrames=5)
     studies, problems = find_studies(tmp_path, FindOptions(required=("t2",)))
     assert not studies and "1 slices missing" in problems[0].cause
+
+
+def test_a_legacy_converted_image_is_read_by_its_unassigned_attributes(tmp_path, write_multiframe):
+    import pydicom
+
+    stored = write_multiframe(tmp_path / "x.dcm", EchoPulseSequence="")
+    dataset = pydicom.dcmread(tmp_path / "x.dcm")
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4.4"
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    del shared.MRTimingAndRelatedParametersSequence
+    left = pydicom.Dataset()
+    left.RepetitionTime, left.ScanningSequence, left.SequenceVariant = 500, "SE", ["SK", "SP"]
+    left.ContrastBolusAgent = "Gadovist"
+    shared.UnassignedSharedConvertedAttributesSequence = [left]
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        del frame.MREchoSequence
+        mine = pydicom.Dataset()
+        mine.EchoTime = 12
+        frame.UnassignedPerFrameConvertedAttributesSequence = [mine]
+    dataset.save_as(tmp_path / "x.dcm")
+    attributes = read_object(tmp_path / "x.dcm").slices[0].attributes
+    assert (attributes.repetition_time, attributes.echo_time, attributes.inversion_time) == (500, 12, None)
+    assert (attributes.scanning, attributes.variant) == (("SE",), ("SK", "SP"))
+    (study,), problems = find_studies(tmp_path)
+    assert not problems and "contrast agent 'Gadovist'" in study.sequences["t1gd"].reason
+    expected = stored[0][::-1] * (2.0 + np.arange(6)[::-1, None, None]) + 1
+    np.testing.assert_array_equal(load_volume(study.sequences["t1gd"])[0].numpy(), expected.transpose(2, 1, 0))

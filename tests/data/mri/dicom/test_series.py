@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from monai_memvit.data.mri.dicom.files import read_object
 from monai_memvit.data.mri.dicom.series import series_candidates
@@ -55,3 +56,34 @@ def test_rounding_of_orientations_does_not_split(tmp_path, write_series, change,
         change(path, ImageOrientationPatient=[f"{x + 1e-5 * (-1) ** i:.6f}" for x in oblique[:, :2].T.ravel()])
     (candidate,) = candidates(paths)
     assert not candidate.faults and len(candidate.files) == 6
+
+
+def test_a_time_that_is_rounded_in_some_headers_does_not_split(tmp_path, write_series, change):
+    paths = write_series(tmp_path, 1, SeriesDescription="T1 GD", EchoTime=10, InversionTime=900, count=8)
+    for path in paths[-2:]:
+        change(path, EchoTime="10.0001", InversionTime="905")
+    (candidate,) = candidates(paths)
+    assert len(candidate.files) == 8 and not candidate.faults
+
+
+@pytest.mark.parametrize("others", [slice(6, 8), slice(0, 1), slice(3, 5), slice(0, 8, 2)])
+def test_a_stack_in_two_pieces_is_a_fault_of_both(tmp_path, write_series, change, others):
+    paths = write_series(tmp_path, 1, SeriesDescription="T1 GD", EchoTime=10, RepetitionTime=500, count=8)
+    for path in paths[others]:
+        change(path, EchoTime="14")
+    found = candidates(paths)
+    assert sorted(candidate.label for candidate in found) == [
+        "series 1: x [TE 10 ms]",
+        "series 1: x [TE 14 ms]",
+    ]
+    assert all("one stack in two pieces" in candidate.faults[-1] for candidate in found)
+    assert any("go on in the" in c.faults[-1] and "[TE 14 ms]" in c.faults[-1] for c in found)
+
+
+def test_volumes_at_the_same_places_or_far_apart_are_whole(tmp_path, write_series):
+    paths = [
+        *write_series(tmp_path / "a", 1, EchoTime=20, RepetitionTime=4000),
+        *write_series(tmp_path / "b", 1, EchoTime=100, RepetitionTime=4000),
+        *write_series(tmp_path / "c", 1, EchoTime=200, RepetitionTime=4000, spacing=-4.0, count=2),
+    ]
+    assert not any(candidate.faults for candidate in candidates(paths))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,21 @@ import pytest
 from monai_memvit.data.mri import FindOptions, MriPipeline, load_pipeline
 from monai_memvit.data.mri.pipeline_file import save_pipeline
 from monai_memvit.data.mri.slices import pipeline as module
+from monai_memvit.transforms.mri.registration_options import RegistrationOptions
 
 OTHERS = {
     "sequences": ("t1gd", "t1"),
     "reference": "t1",
     "kind": "affine",
     "on_failure": "flag",
-    "same_grid": "register",
+    "same_grid": "keep",
     "bias_field": True,
     "size": 128,
     "spacing_mm": 0.5,
     "min_brain_share": 0.2,
     "empty_tumour_mask": "normal",
     "seed": 1,
+    "brain_mask": "os.path:basename",
 }
 
 
@@ -33,6 +36,17 @@ def test_every_parameter_and_the_version_count(monkeypatch: pytest.MonkeyPatch) 
     assert {field for field in MriPipeline().as_dict()} == set(OTHERS)
     before = MriPipeline().digest()
     monkeypatch.setattr(module, "__version__", "0.0.1")
+    assert MriPipeline().digest() != before
+
+
+def test_the_defaults_of_the_registration_and_the_format_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, unregistered = MriPipeline().digest(), MriPipeline(kind="none").digest()
+    with monkeypatch.context() as patch:
+        finer = partial(RegistrationOptions, samples=200_000)
+        patch.setattr("monai_memvit.transforms.mri.registration_options.RegistrationOptions", finer)
+        assert MriPipeline().digest() != before and MriPipeline(kind="none").digest() == unregistered
+    assert MriPipeline().digest() == before
+    monkeypatch.setattr(module, "_FORMAT", 0)
     assert MriPipeline().digest() != before
 
 
@@ -51,6 +65,8 @@ def test_every_parameter_and_the_version_count(monkeypatch: pytest.MonkeyPatch) 
         {"spacing_mm": float("nan")},
         {"min_brain_share": 1.0},
         {"seed": -1},
+        {"brain_mask": "hd_bet"},
+        {"brain_mask": "a.b:c:d"},
     ],
 )
 def test_a_wrong_value_is_named(wrong: dict[str, object]) -> None:
@@ -71,7 +87,7 @@ def test_a_stored_pipeline_comes_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text, message",
     [
-        (None, "does not exist: copy it"),
+        (None, "does not exist: .*copy it from there.* archive of finished slices have no pipeline"),
         ("{", "not valid JSON"),
         ("[]", "no pipeline of this version"),
         ('{"format": "monai_memvit-mri-pipeline/1", "pipeline": {"size": 3}, "find": {}}', "missing or unknown"),

@@ -310,3 +310,56 @@ def test_the_folder_itself_may_be_the_case(tmp_path: Path, write_nifti):
     write_nifti(tmp_path / "someone", "t1c.nii.gz")
     study = only(find_studies(tmp_path / "someone"))
     assert study.case_key == study.patient_key == "someone"
+
+
+@pytest.mark.parametrize(
+    "place", ["P1/t1gd.nii.gz", "P1/dicom/nifti/t1gd.nii.gz", "P1/dicom/S10/t1gd.nii.gz", "t1gd.nii.gz"]
+)
+def test_the_conversion_of_a_dicom_study_is_no_second_case(tmp_path, write_study, write_nifti, place):
+    write_study(tmp_path / "P1" / "dicom", "t1gd", "t2")
+    write_nifti(tmp_path, place, "P2/t1gd.nii.gz")
+    studies, (problem,) = find_studies(tmp_path)
+    assert [study.case_key for study in studies] == ["P1/1.2.3", "P2"]
+    assert problem.where in (str(Path(place).parent), tmp_path.name)
+    assert "these NIfTI images lie with a DICOM study" in problem.cause
+
+
+def test_a_mask_in_a_folder_of_its_own_belongs_to_the_study_around_it(tmp_path, write_study, write_nifti):
+    write_study(tmp_path / "P1", "t1gd", "t2")
+    write_nifti(tmp_path, "P1/masks/tumour.nii.gz")
+    assert only(find_studies(tmp_path)).tumour_mask.parent.name == "masks"
+
+
+def test_two_spellings_of_a_patient_are_one_patient_and_told(tmp_path, write_study):
+    write_study(tmp_path / "a", "t1gd", PatientID="PAT 1")
+    write_study(tmp_path / "b", "t1gd", PatientID="pat  1", StudyInstanceUID="1.2.4")
+    write_study(tmp_path / "c", "t1gd", PatientID="PAT 11", StudyInstanceUID="1.2.5")
+    studies, problems = find_studies(tmp_path)
+    assert not problems
+    assert [study.patient_key for study in studies] == ["PAT 1", "PAT 11", "PAT 1"]
+    assert [len(study.left_out) for study in studies] == [0, 0, 1]
+    assert "taken for one patient" in studies[2].left_out[0].why
+
+
+def test_two_spellings_in_one_study_are_no_two_patients(tmp_path, write_study, change):
+    for path in write_study(tmp_path, "t1", "t1gd")["t1"]:
+        change(path, PatientID="p1 ")
+    assert set(only(find_studies(tmp_path)).sequences) == {"t1", "t1gd"}
+
+
+def test_a_stack_in_two_pieces_is_a_problem(tmp_path, write_series, change):
+    paths = write_series(tmp_path, 1, SeriesDescription="T1 GD", EchoTime=10, RepetitionTime=500, count=12)
+    for path in paths[-3:]:
+        change(path, ImageType=["ORIGINAL", "PRIMARY", "M", "NORM"])
+    text = causes(find_studies(tmp_path))
+    assert "its 9 slices go on in the 3 of" in text and "one stack in two pieces" in text
+
+
+def test_linked_studies_are_found(tmp_path, write_study, write_nifti):
+    write_study(tmp_path / "elsewhere" / "dicom", "t1gd")
+    write_nifti(tmp_path / "elsewhere", "case/t1gd.nii.gz")
+    (tmp_path / "cohort").mkdir()
+    for name in ("dicom", "case"):
+        (tmp_path / "cohort" / f"linked_{name}").symlink_to(tmp_path / "elsewhere" / name, target_is_directory=True)
+    studies, problems = find_studies(tmp_path / "cohort")
+    assert not problems and [study.case_key for study in studies] == ["P1/1.2.3", "linked_case"]

@@ -38,6 +38,25 @@ def recognised(attributes: SeriesAttributes) -> str:
         ("3D T1W_TFE GD", "t1gd"),
         ("Ax T1 GAD FS", "t1gd"),
         ("T1 posterior fossa", "t1"),
+        ("T1 TSE TRA POSTOP", "t1"),
+        ("T1 POST-OP", "t1"),
+        ("T1 postsurgical", "t1"),
+        ("T1 post RT", "t1"),
+        ("T1 PREOP GD", "t1gd"),
+        ("Stealth T1 pre-op Gd", "t1gd"),
+        ("T1 MPRAGE PRE-OP +C", "t1gd"),
+        ("T1 w/o FS GD", "t1gd"),
+        ("T1 vor KM", "t1"),
+        ("T1 prä KM", "t1"),
+        ("T1 prae", "t1"),
+        ("T1 VISTA KM prae", "t1"),
+        ("T1 nach KM", "t1gd"),
+        ("T1 without IV contrast", "t1"),
+        ("T1 pre-contrast gd", "t1"),
+        ("T1 W/WO GD", ""),
+        ("T1 with and without contrast", ""),
+        ("T1 pre +C", ""),
+        ("T1 pre/post Gd", ""),
         ("t2_tse_tra", "t2"),
         ("AX T2 FSE", "t2"),
         ("T2W_TRA_BH SENSE", "t2"),
@@ -131,6 +150,8 @@ def test_flair_without_an_inversion_time_is_still_flair():
         ("T1 post", "", "t1gd", "description says contrast"),
         ("T1", "Dotarem", "t1gd", "contrast agent 'Dotarem'"),
         ("T1", "", "t1", "no contrast agent"),
+        ("T1 MPRAGE PRE-OP +C", "Gadovist", "t1gd", "description and the agent 'Gadovist' say contrast"),
+        ("T1 BLADE Gd", "NO CONTRAST", "t1gd", "although the agent is recorded as 'NO CONTRAST'"),
     ],
 )
 def test_the_reason_of_t1_tells_of_the_agent(description, agent, name, words):
@@ -163,3 +184,21 @@ def test_another_body_part_is_told():
 def test_the_protocol_speaks_where_the_description_is_silent():
     match, _ = recognise_series(series("series 3", protocol="t2_tse_tra"))
     assert match.name == "t2"
+
+
+@pytest.mark.parametrize(
+    "agent", ["NO CONTRAST", "None given", "none", "N/A", "0", "0 ml", "without", "kein KM", "-", ""]
+)
+def test_words_for_no_agent(agent):
+    assert recognised(series("", 500, 12, agent=agent)) == "t1"
+
+
+@pytest.mark.parametrize("agent", ["Gadovist", "0.1 mmol/kg Dotarem", "Novarem", "YES", "Multihance 10 ml"])
+def test_words_for_an_agent(agent):
+    assert recognised(series("", 500, 12, agent=agent)) == "t1gd"
+
+
+@pytest.mark.parametrize("agent", ["Gadovist", ""])
+def test_a_description_that_says_both_decides_nothing(agent):
+    match, why_not = recognise_series(series("T1 pre +C", 500, 12, agent=agent))
+    assert match is None and "both before and after contrast" in why_not and "pattern" in why_not

@@ -84,3 +84,21 @@ def test_a_table_that_is_not_text(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"case,patient\n\xff\xfe\n")
     with pytest.raises(ValueError, match="cannot be read as a CSV table"):
         find_studies(tmp_path / "x.csv", FindOptions())
+
+
+def test_a_row_of_two_patients_is_named(table, write_series, tmp_path):
+    write_series(tmp_path / "a", 1, PatientID="SOMEBODY")
+    write_series(tmp_path / "b", 2, PatientID="ELSE", StudyInstanceUID="1.2.4")
+    write_series(tmp_path / "c", 3, PatientID="somebody ")
+    write_series(tmp_path / "d", 4, PatientID="")
+    path = table("case,patient,t1gd,t2\none,p,a,b\ntwo,p,a,c\nthree,q,b,d\nfour,q,b,images/a.nii.gz\n")
+    studies, (problem,) = find_studies(path)
+    assert [study.case_key for study in studies] == ["four", "three", "two"]
+    assert "the DICOM files of t2 and t1gd are of 2 patients" in problem.cause
+    assert problem.case_key == "one" and "SOMEBODY" not in problem.cause
+
+
+def test_a_folder_of_two_patients_is_named(table, write_series, change, tmp_path):
+    change(write_series(tmp_path / "a", 1)[2], PatientID="ELSE")
+    _, (problem,) = find_studies(table("case,patient,t1gd\none,p,a\n"))
+    assert "t1gd: the folder 'a' holds images of 2 patients" in problem.cause

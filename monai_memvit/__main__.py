@@ -193,8 +193,12 @@ def _add_mri_pipeline(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--reference", default="t1gd", metavar="NAME", help="all are registered to it; default t1gd")
     group.add_argument("--register", choices=("rigid", "affine", "none"), default="rigid", help="default rigid")
     group.add_argument(
-        "--same-grid", choices=("keep", "register"), default="keep", help="of the reference; default keep"
+        "--same-grid",
+        choices=("keep", "test", "register"),
+        default="test",
+        help="a sequence on the reference's grid is kept, registered, or (default) registered if that is better",
     )
+    group.add_argument("--brain-mask", metavar="MODULE:FUNCTION", help="finds the brain, such as a call of HD-BET")
     group.add_argument(
         "--on-failure", choices=("raise", "flag"), default="raise", help="leave the case out, or flag it"
     )
@@ -227,6 +231,7 @@ def _prepare_studies(options: argparse.Namespace) -> int:
         kind=options.register,
         on_failure=options.on_failure,
         same_grid=options.same_grid,
+        brain_mask=options.brain_mask,
         bias_field=options.bias_field,
         size=options.size,
         spacing_mm=options.spacing,

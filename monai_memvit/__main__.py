@@ -198,7 +198,9 @@ def _add_mri_pipeline(group: argparse._ArgumentGroup) -> None:
         default="test",
         help="a sequence on the reference's grid is kept, registered, or (default) registered if that is better",
     )
-    group.add_argument("--brain-mask", metavar="MODULE:FUNCTION", help="finds the brain, such as a call of HD-BET")
+    group.add_argument(
+        "--brain-mask", default="", metavar="MODULE:FUNCTION", help="finds the brain, such as a call of HD-BET"
+    )
     group.add_argument(
         "--on-failure", choices=("raise", "flag"), default="raise", help="leave the case out, or flag it"
     )

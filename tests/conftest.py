@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,14 @@ for _name in [name for name in os.environ if name.startswith("MLFLOW_")]:
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def monai_as_it_was() -> Iterator[None]:
+    """A test that switches off MONAI's metadata, as the bundles do, does so for itself only."""
+    yield
+    if "monai.data" in sys.modules:
+        sys.modules["monai.data"].set_track_meta(True)
 
 
 @pytest.fixture

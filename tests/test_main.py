@@ -82,9 +82,22 @@ def test_every_option_of_mri_arrives(
     words = "--sequences t1,pd --required t1,pd --map pd=proton --patient-pattern (p.) --reference pd --register affine"
     words += " --same-grid register --on-failure flag --bias-field --size 8 --spacing 2 --min-brain-share 0.3"
     words += " --empty-tumour-mask normal --labels l.csv --class-names a,b --min-area 7 --val-fraction 0.4"
-    words += " --test-fraction 0.3 --seed 5 --name n --workers 3"
+    words += " --brain-mask tools.brains:find --test-fraction 0.3 --seed 5 --name n --workers 3"
     assert main(["prepare", "mri", "SOURCE", "OUT", *words.split()]) == 3
-    pipeline = mri.MriPipeline(("t1", "pd"), "pd", "affine", "flag", "register", True, 8, 2.0, 0.3, "normal", 5)
+    pipeline = mri.MriPipeline(
+        sequences=("t1", "pd"),
+        reference="pd",
+        kind="affine",
+        on_failure="flag",
+        same_grid="register",
+        brain_mask="tools.brains:find",
+        bias_field=True,
+        size=8,
+        spacing_mm=2.0,
+        min_brain_share=0.3,
+        empty_tumour_mask="normal",
+        seed=5,
+    )
     find = mri.FindOptions(("t1", "pd"), ("t1", "pd"), {"pd": "proton"}, "(p.)")
     options = mri.MriOptions(pipeline, find, "l.csv", ["a", "b"], 7.0, 0.4, 0.3, 5, "n")
     assert given == {"source": "SOURCE", "out": "OUT", "options": options, "workers": 3}

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
-from monai.data import set_track_meta
 from monai.utils import set_determinism
 
 from .conftest import BUNDLES, ROOT
@@ -36,10 +35,9 @@ def admitted() -> list[str]:
 
 
 @pytest.fixture
-def monai_as_it_was() -> Iterator[None]:
+def determinism_as_it_was() -> Iterator[None]:
     """Undo what the configs set for their whole process."""
     yield
-    set_track_meta(True)
     set_determinism(seed=None)
 
 
@@ -73,7 +71,7 @@ def test_metadata_is_complete(name: str) -> None:
 @each_bundle
 @pytest.mark.parametrize("kind, config", [("train", "train.yaml"), ("infer", "inference.yaml")])
 def test_properties_are_where_monai_looks_for_them(
-    name: str, kind: str, config: str, datasets: dict[str, Path], tmp_path: Path, monai_as_it_was: None
+    name: str, kind: str, config: str, datasets: dict[str, Path], tmp_path: Path, determinism_as_it_was: None
 ) -> None:
     workflow = ConfigWorkflow(
         config_file=str(BUNDLES[name] / "configs" / config),

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..metadata import tracked_metadata
+
 __all__ = ["SliceStack", "stack_slices"]
 
 # Tissue differs from the picture's frame by this share of a sequence's range at least, and by so many deviations.
@@ -29,6 +31,7 @@ class SliceStack(NamedTuple):
     normalization: dict[str, dict[str, float]]
 
 
+@tracked_metadata()
 def stack_slices(images: NDArray[np.generic], present: NDArray[np.bool_], sequences: Sequence[str]) -> SliceStack:
     """Normalise every sequence to mean 0 and standard deviation 1 over the brain in all slices together.
 

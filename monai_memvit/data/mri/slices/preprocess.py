@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..metadata import tracked_metadata
 from ..studies import Study
 from .head_size import check_head_size
 from .pipeline import MriPipeline
@@ -29,6 +30,7 @@ Volumes = Mapping[str, "MetaTensor"]
 Places = Mapping[str, "dict[str, Any] | None"]
 
 
+@tracked_metadata()
 def preprocess_study(study: Study, pipeline: MriPipeline) -> PreparedCase:
     """Load, check, register, correct, resample and normalise the sequences of one study.
 

@@ -13,6 +13,7 @@ from monai.utils import optional_import
 
 from ....transforms.mri.geometry import check_volume
 from ..dicom.pixels import load_dicom
+from ..metadata import tracked_metadata
 from ..studies import SequenceSource
 
 nibabel, _ = optional_import("nibabel", descriptor='NIfTI needs nibabel: pip install "monai_memvit[mri]"')
@@ -20,6 +21,7 @@ nibabel, _ = optional_import("nibabel", descriptor='NIfTI needs nibabel: pip ins
 __all__ = ["load_mask", "load_volume"]
 
 
+@tracked_metadata()
 def load_volume(source: SequenceSource) -> MetaTensor:
     """Load one sequence.
 
@@ -49,6 +51,7 @@ def load_volume(source: SequenceSource) -> MetaTensor:
     return volume
 
 
+@tracked_metadata()
 def load_mask(path: Path, may_be_empty: bool = False) -> MetaTensor:
     """Load a mask from a NIfTI file.
 

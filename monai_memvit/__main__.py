@@ -144,10 +144,7 @@ def _prepare_patches(options: argparse.Namespace) -> int:
         workers=options.workers,
         progress=True,
     )
-    for image in report.broken:
-        print(f"broken: {image.where}: {image.cause}", file=sys.stderr)
-    print(report)
-    return 3 if report.broken else 0
+    return _tell(report, [f"broken: {image.where}: {image.cause}" for image in report.broken])
 
 
 def _add_prepare_mri(modalities: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -259,10 +256,7 @@ def _prepare_studies(options: argparse.Namespace) -> int:
         workers=options.workers,
         progress=True,
     )
-    for problem in report.problems:
-        print(f"left out: {problem}", file=sys.stderr)
-    print(report)
-    return 3 if report.problems else 0
+    return _tell(report, [f"left out: {problem}" for problem in report.problems])
 
 
 def _prepare_slices(options: argparse.Namespace) -> int:
@@ -278,10 +272,15 @@ def _prepare_slices(options: argparse.Namespace) -> int:
     splits = {"val_fraction": options.val_fraction, "test_fraction": options.test_fraction, "seed": options.seed}
     names = SliceArchiveOptions(options.sequences, options.class_names, name=options.name, **splits)
     report = prepare_slice_archive(options.source, options.out, names, progress=True)
-    for image in report.broken:
-        print(f"broken: {image.where}: {image.cause}", file=sys.stderr)
+    return _tell(report, [f"broken: {image.where}: {image.cause}" for image in report.broken])
+
+
+def _tell(report: object, left_out: list[str]) -> int:
+    """Print what was left out, then the report; the exit code says whether anything was."""
+    for line in left_out:
+        print(line, file=sys.stderr)
     print(report)
-    return 3 if report.broken else 0
+    return 3 if left_out else 0
 
 
 def _mapped(text: str) -> tuple[str, str]:

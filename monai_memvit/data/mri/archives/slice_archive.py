@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,14 +25,12 @@ from ...identity import IdentityKey, id_map
 from ...patches.report import BrokenImage
 from ...patches.sections import assign_sections
 from ...patches.source import PatchRecord
-from ..case_folder import new_folder, remove_unfinished
+from ..case_folder import new_folder, remove_stale, remove_unfinished
 from .slice_archive_report import SliceArchiveReport
 from .slice_arrays import SliceArrays, read_slice_arrays
 from .slice_stack import stack_slices
 
 __all__ = ["SliceArchiveOptions", "prepare_slice_archive"]
-
-_FOLDER = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ def prepare_slice_archive(
     report = _report(arrays, datalist, out / "datalist.json", causes, visible)
     atomic_write_json(out / "report.json", report.as_dict())
     datalist.save(report.datalist)
-    _remove_stale(cases, {item["image"].split("/")[1] for item in items.values()})
+    remove_stale(cases, {item["image"].split("/")[1] for item in items.values()})
     return report
 
 
@@ -274,10 +270,3 @@ def _report(
         missing=missing,
         blank=dict(zip(datalist.channel_names, blank.sum(0).tolist())),
     )
-
-
-def _remove_stale(cases: Path, current: set[str]) -> None:
-    """Remove the cases of an earlier preparation that the datalist no longer names."""
-    for folder in cases.iterdir():
-        if _FOLDER.fullmatch(folder.name) and folder.name not in current:
-            shutil.rmtree(folder)

@@ -9,12 +9,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 __all__ = ["run_each"]
 
 Task = TypeVar("Task")
+# A start looks after all processes that have ended, and an exit code can be read once: who comes second is told 255.
+_BOOKS = threading.Lock()
 _PRELOADED = [
     "torch",
     "monai.transforms",
@@ -58,13 +60,16 @@ def run_each(function: Callable[[Task], str], tasks: Sequence[Task], workers: in
 def _in_process(context: Any, function: Callable[[Task], str], task: Task) -> str:
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(function, task, sender), daemon=True)
-    process.start()
+    with _BOOKS:
+        process.start()
     sender.close()
     try:
         cause = str(receiver.recv())
     except EOFError:
         cause = ""
-    process.join()
+    wait([process.sentinel])
+    with _BOOKS:
+        process.join()
     receiver.close()
     return cause if process.exitcode == 0 else _ended_by(process.exitcode)
 

@@ -49,6 +49,7 @@ class CaseReport:
             slices are numbered as they came, and there is no picture of them.
         picture_cases: cases in the picture, spread evenly over the run; 0 draws none.
         channel: the one to show; where it is missing, the first that is there.
+        channel_names: names to tell it by; without them its number is told.
         pred_key: probabilities ``(2,)`` in the decollated output.
         label_key: label in the decollated output.
         bootstrap: number of resamples for an interval of 95 % of every figure: metrics ``<figure>_interval_low`` and
@@ -70,6 +71,7 @@ class CaseReport:
         queries: Sequence[Mapping[str, Any]] = (),
         picture_cases: int = 4,
         channel: int = 0,
+        channel_names: Sequence[str] = (),
         pred_key: str = "pred",
         label_key: str = "label",
         bootstrap: int = 0,
@@ -86,6 +88,7 @@ class CaseReport:
         self.queries = {int(item["sample_id"]): item for item in queries}
         self.picture_cases = picture_cases
         self.channel = channel
+        self.channel_names = list(channel_names)
         self.pred_key = pred_key
         self.label_key = label_key
         self.bootstrap = bootstrap
@@ -192,7 +195,7 @@ class CaseReport:
         chosen = [cases[i] for i in np.linspace(0, len(cases) - 1, shown).astype(int)]
         figure = overlay_picture([self._strip(case, slices) for case, slices in chosen], self.class_names)
         with atomic_write(path) as file:
-            figure.savefig(file, format="png", dpi=150)
+            figure.savefig(file, format="png", dpi=150, bbox_inches="tight")
 
     def _strip(self, case: int, slices: Sequence[_Slice]) -> CaseStrip:
         numbered = sorted(enumerate(slices), key=lambda pair: self._number(*pair))
@@ -225,7 +228,8 @@ class CaseReport:
         mask = [bool(present) for present in query.get("channel_mask", ())]
         channel = self.channel if not mask or mask[self.channel] else mask.index(True)
         picture = case_picture(path, number, channel)
-        return picture, _tumour(path.with_name("tumour.npy"), number, picture.shape), f", channel {channel}"
+        told = self.channel_names[channel] if self.channel_names else f"channel {channel}"
+        return picture, _tumour(path.with_name("tumour.npy"), number, picture.shape), f", {told}"
 
 
 def _patient(case: int, slices: Sequence[_Slice]) -> int:

@@ -17,14 +17,23 @@ import numpy as np
 from tqdm import tqdm
 
 from ..fingerprint import array_digest
+from ..workers import run_each
 from .case_folder import new_folder, remove_unfinished
 from .slices.pipeline import MriPipeline
 from .studies import Study, StudyProblem
-from .workers import run_each
 
 __all__ = ["CASES", "CachedCase", "cache_cases", "study_digest"]
 
 CASES = "cases"
+_PRELOADED = (
+    "torch",
+    "monai.transforms",
+    "SimpleITK",
+    "nibabel",
+    "matplotlib.backends.backend_agg",
+    "monai_memvit.data.mri.slices.preprocess",
+    "monai_memvit.data.mri.quality",
+)
 _FILES = ("image.npy", "brain.npy", "quality.png", "record.json")
 
 
@@ -119,9 +128,9 @@ def cache_cases(
         total=len(folders), initial=len(folders) - len(absent), desc="prepare cases", disable=not progress
     ) as bar:
         tasks = [(studies[i], folders[i]) for i in absent]
-        for position, cause in run_each(partial(_prepare_case, pipeline), tasks, workers) if tasks else ():
-            if cause:
-                causes[absent[position]] = cause
+        for done in run_each(partial(_prepare_case, pipeline), tasks, workers, _PRELOADED) if tasks else ():
+            if done.cause:
+                causes[absent[done.position]] = done.cause
             bar.update()
     return _outcome(studies, folders, causes)
 
@@ -178,7 +187,7 @@ def _is_whole(folder: Path, study: Study) -> bool:
     return all((folder / name).is_file() for name in names)
 
 
-def _prepare_case(pipeline: MriPipeline, task: tuple[Study, Path]) -> str:
+def _prepare_case(pipeline: MriPipeline, task: tuple[Study, Path]) -> None:
     """In a worker's process: prepare a case and write its folder."""
     from .quality import quality_picture
     from .slices.preprocess import preprocess_study
@@ -193,7 +202,6 @@ def _prepare_case(pipeline: MriPipeline, task: tuple[Study, Path]) -> str:
             np.save(folder / "tumour.npy", case.tumour)
         quality_picture(case).savefig(folder / "quality.png", dpi=110, metadata={"Software": None})
         (folder / "record.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return ""
 
 
 def _outcome(

@@ -56,7 +56,11 @@ def test_what_is_there_is_not_computed_again(source: Path, tmp_path: Path, monke
     first, _ = cache_cases(studies_of(source), TINY, out, workers=0, progress=False)
     before = contents(out)
     source.rename(tmp_path / "elsewhere")  # names and places do not count
-    monkeypatch.setattr(module, "_prepare_case", lambda pipeline, task: "computed again")
+
+    def no_more(pipeline: MriPipeline, task: tuple[Study, Path]) -> None:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(module, "_prepare_case", no_more)
     again, problems = cache_cases(studies_of(tmp_path / "elsewhere"), TINY, out, workers=0, progress=False)
     assert not problems and [case.folder for case in again] == [case.folder for case in first]
     assert contents(out) == before
@@ -191,9 +195,9 @@ def test_a_killed_run_is_taken_up_and_gives_the_same_bytes(
     made = []
     prepare = module._prepare_case
 
-    def count(pipeline: MriPipeline, task: tuple[Study, Path]) -> str:
+    def count(pipeline: MriPipeline, task: tuple[Study, Path]) -> None:
         made.append(task[1])
-        return prepare(pipeline, task)
+        prepare(pipeline, task)
 
     monkeypatch.setattr(module, "_prepare_case", count)
     cases, problems = cache_cases(studies_of(source), TINY, out, workers=0, progress=False)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from monai_memvit.transforms.radiograph.decoders import decode
+
+RLE = "1.2.840.10008.1.2.5"
+OPTIONS = {
+    "rows": 6,
+    "columns": 5,
+    "number_of_frames": 1,
+    "samples_per_pixel": 1,
+    "photometric_interpretation": "MONOCHROME2",
+    "bits_allocated": 16,
+    "bits_stored": 12,
+    "pixel_representation": 0,
+    "pixel_keyword": "PixelData",
+}
+
+
+@pytest.fixture
+def coded(make_film: Callable[..., Dataset]) -> tuple[bytes, np.ndarray]:
+    film = make_film()
+    stored = np.frombuffer(film.PixelData, "<u2").reshape(6, 5)
+    film.compress(RLE, encoding_plugin="pydicom", generate_instance_uid=False)
+    return film.PixelData, stored
+
+
+def test_a_frame(coded: tuple[bytes, np.ndarray]) -> None:
+    np.testing.assert_array_equal(decode(coded[0], RLE, "pydicom", OPTIONS), coded[1])
+
+
+def test_as_a_program_it_answers_one_call_after_the_other(coded: tuple[bytes, np.ndarray]) -> None:
+    calls: list[tuple[Any, ...]] = [
+        (coded[0], RLE, "pydicom", OPTIONS),
+        (b"nothing", RLE, "pydicom", OPTIONS),
+        (coded[0], RLE, "pydicom", OPTIONS),
+    ]
+    sent = b"".join(pickle.dumps(call) for call in calls)
+    program = [sys.executable, "-m", "monai_memvit.transforms.radiograph.decoders"]
+    done = subprocess.run(program, input=sent, capture_output=True, check=True)
+    stream = BytesIO(done.stdout)
+    first, second, third = (pickle.load(stream) for _ in calls)
+    np.testing.assert_array_equal(first, coded[1])
+    assert isinstance(second, str)
+    np.testing.assert_array_equal(third, coded[1])
+    assert not stream.read()

@@ -14,7 +14,9 @@ import numpy as np
 
 from .atomic import atomic_write_json
 from .datalist_checks import check_channels, check_header, check_ids, check_items, check_labels, check_splits
+from .finding_checks import check_findings
 from .identity import IDENTITY_FILE, IdentityKey, id_map
+from .strata import rarest_finding
 from .subsets import nested_subset
 
 __all__ = [
@@ -38,7 +40,10 @@ _TOLD = ("label", "sample_id", "group_id", "case_id", "slice", "channel_mask")
 
 
 class Case(NamedTuple):
-    """Who stands behind an opaque sample id; for local evidence only, never for a log or a checkpoint."""
+    """Who stands behind an opaque sample id; for local evidence only, never for a log or a checkpoint.
+
+    In a multi-label datalist ``label`` is -1, and ``labels`` holds 1, 0 or -1 (unknown) per finding.
+    """
 
     sample_key: str
     group_key: str
@@ -46,6 +51,7 @@ class Case(NamedTuple):
     image: Path
     section: str
     slice: int | None = None
+    labels: tuple[float, ...] | None = None
 
 
 @dataclass
@@ -56,16 +62,19 @@ class Datalist:
 
     Args:
         name: name of the data set.
-        class_names: names of the classes in label order.
+        class_names: names of the classes, or of the findings of a multi-label set, in label order.
         num_channels: channels of every image.
         fingerprint: digest of the content (see :func:`monai_memvit.data.content_fingerprint`).
         id_map: digest of all sample ids (see :func:`monai_memvit.data.id_map`).
         sections: items of ``training``, ``validation`` and ``test``; an item holds ``image`` (absolute, or relative to
-            the datalist's folder), ``label``, ``sample_key``, ``group_key``, ``sample_id`` and ``group_id``. Where one
-            file holds the slices of a case, ``slice`` is the number of the item's and ``case_id`` tells apart the cases
-            of one patient; where channels may be absent, ``channel_mask`` says for each whether it is there.
+            the datalist's folder), ``label`` (or ``labels``), ``sample_key``, ``group_key``, ``sample_id`` and
+            ``group_id``. Where one file holds the slices of a case, ``slice`` is the number of the item's and
+            ``case_id`` tells apart the cases of one patient; where channels may be absent, ``channel_mask`` says for
+            each whether it is there.
         channel_names: of every image, such as the sequences of an MRI study; empty where they have none.
         pipeline: digest of the ``pipeline.json`` beside it, where new images are prepared by one; else empty.
+        multi_label: whether an image may show several findings: items then hold ``labels`` in place of ``label``, per
+            class name 1 (there), 0 (not there) or -1 (unknown, to be left out of every sum).
     """
 
     name: str
@@ -76,6 +85,7 @@ class Datalist:
     sections: dict[str, list[dict[str, Any]]] = field(repr=False)
     channel_names: list[str] = field(default_factory=list)
     pipeline: str = ""
+    multi_label: bool = False
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Datalist:
@@ -96,6 +106,7 @@ class Datalist:
             sections={section: content[section] for section in SECTIONS},
             channel_names=content.get("channel_names", []),
             pipeline=content.get("pipeline", ""),
+            multi_label=content.get("multi_label", False),
         )
         identity = IdentityKey.load(path.parent) if (path.parent / IDENTITY_FILE).exists() else None
         datalist.validate(identity, origin=str(path))
@@ -119,13 +130,15 @@ class Datalist:
 
         Raises:
             ValueError: for a missing or mistyped field, a label outside the class names, a training section of one
-                class, an empty training or validation section, a group in two sections, a duplicate sample key,
-                colliding ids, ids of another identity key, or an ``id_map`` of other ids.
+                class (multi-label: without both a 1 and a 0 of any finding), an empty training or validation section, a
+                group in two sections, a duplicate sample key, colliding ids, ids of another identity key, or an
+                ``id_map`` of other ids.
         """
         check_header(self._content(), DATALIST_FORMAT, SECTIONS, origin)
-        check_items(self.sections, origin)
+        check_items(self.sections, origin, self.multi_label)
         check_channels(self.sections, self.num_channels, self.channel_names, origin)
-        check_labels(self.sections, self.class_names, origin)
+        check = check_findings if self.multi_label else check_labels
+        check(self.sections, self.class_names, origin)
         check_splits(self.sections, origin)
         check_ids(self.sections, self.id_map, identity, origin)
 
@@ -134,7 +147,8 @@ class Datalist:
         digests = {"num_channels": self.num_channels, "fingerprint": self.fingerprint, "id_map": self.id_map}
         channels = {"channel_names": self.channel_names} if self.channel_names else {}
         pipeline = {"pipeline": self.pipeline} if self.pipeline else {}
-        return header | digests | channels | pipeline | self.sections
+        kind = {"multi_label": True} if self.multi_label else {}
+        return header | digests | channels | pipeline | kind | self.sections
 
 
 def _read_json(path: Path) -> Any:
@@ -176,28 +190,38 @@ def load_section(
     Args:
         path: the ``datalist.json``.
         section: ``training``, ``validation`` or ``test``.
-        fraction: share of every class to take, above 0 and at most 1; smaller shares lie inside larger ones.
+        fraction: share of every class to take, above 0 and at most 1; smaller shares lie inside larger ones. In a
+            multi-label set a class is the rarest finding that an image shows.
         seed: which nested family of shares.
 
     Returns:
         Dictionaries of ``image`` (absolute path), ``label``, ``sample_id`` and ``group_id``, and of ``case_id``,
-        ``slice`` and ``channel_mask`` where the datalist has them.
+        ``slice`` and ``channel_mask`` where the datalist has them. In a multi-label set ``labels`` stands in place of
+        ``label``: a list of 1.0, 0.0 or -1.0 (unknown) per class name.
 
     Raises:
         ValueError: where the file is invalid, the section unknown or empty, or the fraction outside (0, 1].
     """
     if section not in SECTIONS:
         raise ValueError(f"section {section!r} is unknown: take one of {', '.join(SECTIONS)}")
-    items = _read_once(path).sections[section]
+    datalist = _read_once(path)
+    items = datalist.sections[section]
     if not items:
         raise ValueError(f"{path}: section {section!r} is empty: evaluate another, or prepare data that have one")
     folder = Path(path).resolve().parent
-    chosen = nested_subset(np.array([item["label"] for item in items]), fraction, seed)
+    classes = rarest_finding([item["labels"] for item in items]) if datalist.multi_label else _labels(items)
+    chosen = nested_subset(classes, fraction, seed)
     return [_without_keys(items[i], folder) for i in chosen]
+
+
+def _labels(items: list[dict[str, Any]]) -> np.ndarray:
+    return np.array([item["label"] for item in items])
 
 
 def _without_keys(item: dict[str, Any], folder: Path) -> dict[str, Any]:
     told = {name: item[name] for name in _TOLD if name in item}
+    if "labels" in item:
+        told["labels"] = [float(label) for label in item["labels"]]
     return {"image": str(folder / item["image"])} | told
 
 
@@ -267,10 +291,11 @@ def load_case_index(path: str | os.PathLike[str]) -> Mapping[int, Case]:
         item["sample_id"]: Case(
             item["sample_key"],
             item["group_key"],
-            item["label"],
+            item.get("label", -1),
             folder / item["image"],
             section,
             item.get("slice"),
+            tuple(float(label) for label in item["labels"]) if "labels" in item else None,
         )
         for section, items in _read_once(path).sections.items()
         for item in items

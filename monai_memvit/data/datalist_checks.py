@@ -15,7 +15,6 @@ Sections = Mapping[str, list[Item]]
 _HEADER: dict[str, type] = {"name": str, "class_names": list, "num_channels": int, "fingerprint": str, "id_map": int}
 _ITEM: dict[str, type] = {
     "image": str,
-    "label": int,
     "sample_key": str,
     "group_key": str,
     "sample_id": int,
@@ -58,21 +57,25 @@ def check_header(content: Any, expected_format: str, section_names: Sequence[str
         raise ValueError(f"{origin}: class_names {names!r} are not distinct non-empty names: correct them")
     if not isinstance(content.get("pipeline", ""), str):
         raise ValueError(f"{origin}: pipeline is {content['pipeline']!r:.80}, not a digest: {_AGAIN}")
+    if not isinstance(content.get("multi_label", False), bool):
+        raise ValueError(f"{origin}: multi_label is {content['multi_label']!r:.80}, not true or false: {_AGAIN}")
     if content["num_channels"] < 1:
         raise ValueError(f"{origin}: num_channels is {content['num_channels']}: {_AGAIN}")
 
 
-def check_items(sections: Sections, origin: str) -> None:
+def check_items(sections: Sections, origin: str, multi_label: bool = False) -> None:
     """Check that every item has every field in the right kind; where it has an id of its case, that this fits int64.
 
     Args:
         sections: items by section.
         origin: name of the file in error messages.
+        multi_label: whether items hold ``labels`` in place of ``label``.
     """
+    fields = _ITEM | ({"labels": list} if multi_label else {"label": int})
     for section, position, item in _walk(sections):
         if not isinstance(item, dict):
             raise ValueError(f"{origin}: {section}[{position}] is a {type(item).__name__}, not an object: {_AGAIN}")
-        for name, kind in _ITEM.items():
+        for name, kind in fields.items():
             if name not in item:
                 raise ValueError(f"{origin}: {section}[{position}] lacks the field {name!r}: {_AGAIN}")
             if not _is(item[name], kind) or item[name] == "":

@@ -21,12 +21,14 @@ def array_digest(array: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def content_fingerprint(class_names: Sequence[str], rows: Iterable[tuple[str, str, int, str, str]]) -> str:
+def content_fingerprint(
+    class_names: Sequence[str], rows: Iterable[tuple[str, str, int | tuple[int, ...], str, str]]
+) -> str:
     """Digest what a data set holds: its classes and, per sample, keys, label, section and pixels.
 
     Args:
         class_names: names of the classes in label order.
-        rows: per sample ``(sample_key, group_key, label, section, digest of the image)``, in any order.
+        rows: per sample ``(sample_key, group_key, label or labels, section, digest of the image)``, in any order.
 
     Returns:
         64 hexadecimal digits; they depend neither on the order of the rows nor on paths or identity keys.

@@ -275,3 +275,77 @@ def test_an_invalid_datalist_is_not_written(path: Path) -> None:
         bad.save(path)
     assert path.read_bytes() == before
     assert sorted(os.listdir(path.parent)) == ["datalist.json", "identity.key"]
+
+
+def make_multi_label(folder: Path) -> Datalist:
+    """The valid datalist with three findings in place of classes; the third is shown by one image of training."""
+    datalist = make(folder)
+    datalist.class_names, datalist.multi_label = ["nodule", "effusion", "rare"], True
+    for items in datalist.sections.values():
+        for position, item in enumerate(items):
+            item["labels"] = [item.pop("label"), -1, int(position == 3)]
+    return datalist
+
+
+def test_several_findings_per_image(tmp_path: Path) -> None:
+    path = tmp_path / "datalist.json"
+    datalist = make_multi_label(tmp_path)
+    datalist.save(path)
+    assert Datalist.load(path) == datalist
+    assert json.loads(path.read_text())["multi_label"] is True
+    items = load_section(path, "training")
+    assert {tuple(item) for item in items} == {("image", "sample_id", "group_id", "labels")}
+    assert items[3]["labels"] == [1.0, -1.0, 1.0] and all(type(label) is float for label in items[3]["labels"])
+    items[3]["labels"].clear()
+    assert load_section(path, "training")[3]["labels"] == [1.0, -1.0, 1.0]
+    case = load_case_index(path)[items[3]["sample_id"]]
+    assert (case.label, case.labels) == (-1, (1.0, -1.0, 1.0))
+
+
+def test_a_datalist_of_classes_says_nothing_of_findings(path: Path) -> None:
+    assert "multi_label" not in json.loads(path.read_text())
+    assert {case.labels for case in load_case_index(path).values()} == {None}
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5, 0.75, 1.0])
+def test_a_fraction_of_findings_is_nested_and_keeps_the_rare(tmp_path: Path, fraction: float) -> None:
+    path = tmp_path / "datalist.json"
+    make_multi_label(tmp_path).save(path)
+    everything = load_section(path, "training")
+    strata = [2 if position == 3 else 0 if position % 2 else 3 for position in range(12)]
+    chosen = nested_subset(strata, fraction, 5)
+    assert load_section(path, "training", fraction, 5) == [everything[i] for i in chosen]
+    assert any(item["labels"][2] == 1 for item in load_section(path, "training", fraction, 5))
+
+
+def strip_labels(content: dict[str, Any], *values: Any) -> None:
+    """Give every training image labels that say too little."""
+    for item in content["training"]:
+        item["labels"] = list(values)
+
+
+BAD_FINDINGS: dict[str, tuple[Change, str]] = {
+    "no labels": (lambda c: c["test"][1].pop("labels"), r"test\[1\] lacks the field 'labels'"),
+    "no list": (put("test", 1, labels=1), r"test\[1\] has labels = 1, not a list"),
+    "too few": (put("test", 1, labels=[1, 0]), r"test\[1\] has labels = \[1, 0\], not 1, 0 or -1 for each of the 3"),
+    "another number": (put("test", 1, labels=[1, 0, 2]), "not 1, 0 or -1"),
+    "truth": (put("test", 1, labels=[True, 0, 0]), "not 1, 0 or -1"),
+    "text": (put("test", 1, labels=["1", 0, 0]), "not 1, 0 or -1"),
+    "kind": (lambda c: c.update(multi_label="yes"), "multi_label is 'yes', not true or false"),
+    "nothing to learn": (lambda c: strip_labels(c, 1, -1, 0), "shows none of nodule, effusion, rare both"),
+    "empty training": (lambda c: c.update(training=[]), "'training' is empty"),
+    "no classifier of classes": (lambda c: c.pop("multi_label"), r"training\[0\] lacks the field 'label'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FINDINGS)
+def test_bad_findings_are_named_with_the_file(tmp_path: Path, name: str) -> None:
+    change, message = BAD_FINDINGS[name]
+    path = tmp_path / "datalist.json"
+    make_multi_label(tmp_path).save(path)
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=message) as caught:
+        Datalist.load(path)
+    assert str(path) in str(caught.value)

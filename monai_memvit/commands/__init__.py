@@ -1,0 +1,1 @@
+"""What the commands take and call, one file per modality; help loads none of what they call."""

@@ -13,7 +13,9 @@ _BENCHMARKS = {
     "memory": ("memory", "what the memory costs: training step, inference and bytes"),
     "mri-study": ("mri_study", "MoViT against the same network without memory on MRI slices, sequences missing"),
     "patches-study": ("patches_study", "MoViT against the same network without memory, paired, on prepared patches"),
+    "radiograph": ("radiograph", "whether chest films are shown as DICOM says, and how fast"),
     "registration": ("registration", "how exactly and how fast MR sequences are co-registered"),
+    "slide-network": ("slide_network", "what a slide of up to millions of tokens costs SlideViT: time and memory"),
 }
 
 

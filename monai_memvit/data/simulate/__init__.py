@@ -10,12 +10,24 @@ from .patches import simulate_patches
 # These come when they are asked for: a demo of one modality does not wait for another's parts.
 _LAZY = {
     "MriSimulation": ".mri",
+    "RadiographSimulation": ".radiographs",
     "SimulatedPatient": ".mri",
+    "simulate_film_combinations": ".radiographs",
     "simulate_mri": ".mri",
     "simulate_patient": ".mri",
+    "simulate_radiographs": ".radiographs",
 }
 
-__all__ = ["MriSimulation", "SimulatedPatient", "simulate_mri", "simulate_patches", "simulate_patient"]
+__all__ = [
+    "MriSimulation",
+    "RadiographSimulation",
+    "SimulatedPatient",
+    "simulate_film_combinations",
+    "simulate_mri",
+    "simulate_patches",
+    "simulate_patient",
+    "simulate_radiographs",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -16,7 +15,7 @@ from torch import Tensor
 from ..networks.blocks import FeatureMapAttention, SequenceNormAttention, SimaAttention, SoftmaxAttention
 from ..networks.nets import MemViT, SeqNormViT
 from ..networks.streaming import StreamedViT
-from .peak_memory import peak_bytes, saved_bytes
+from .peak_memory import forget_resident_peak, peak_bytes, resident_peak, saved_bytes
 from .timing import Stopwatch, interleave
 
 __all__ = ["measure_networks", "measure_streaming", "measure_sublayers"]
@@ -152,7 +151,7 @@ def _stream(tokens: int, chunk_size: int, threads: int) -> dict[str, Any]:
     store = torch.empty(1, tokens, 192)
     for chunk in store.split(chunk_size, 1):
         chunk.normal_()
-    before = _forget_peak()
+    before = forget_resident_peak()
     chunks = store.split(chunk_size, 1)
     stopwatch, runs = Stopwatch(torch.device("cpu")), 3 if tokens <= _REPEATED else 1
     seconds = median(stopwatch(lambda: streamed.stream(chunks)) for _ in range(runs))
@@ -160,19 +159,8 @@ def _stream(tokens: int, chunk_size: int, threads: int) -> dict[str, Any]:
         "tokens": tokens,
         "seconds": seconds,
         "microseconds_per_token": 1e6 * seconds / tokens,
-        "beyond_tokens_bytes": _peak_resident() - before,
+        "beyond_tokens_bytes": resident_peak() - before,
     }
-
-
-def _forget_peak() -> int:
-    """Let Linux forget the peak of resident memory so far; the present one in bytes."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _peak_resident()
-
-
-def _peak_resident() -> int:
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return 1024 * int(line.split()[1])
 
 
 def _call(work: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:

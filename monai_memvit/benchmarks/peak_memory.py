@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-__all__ = ["peak_bytes", "saved_bytes"]
+__all__ = ["forget_resident_peak", "peak_bytes", "resident_peak", "saved_bytes"]
 
 
 def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
@@ -60,3 +61,23 @@ def saved_bytes(forward: Callable[[], Tensor], parameters: list[Tensor]) -> int:
         out = forward()
     del out
     return sum(kept.values())
+
+
+def forget_resident_peak() -> int:
+    """Let Linux forget the peak of this process's resident memory so far.
+
+    Returns:
+        what is resident now, bytes.
+    """
+    Path("/proc/self/clear_refs").write_text("5")
+    return resident_peak()
+
+
+def resident_peak() -> int:
+    """The most memory of this process that was resident at once, as Linux counts it, mapped files included.
+
+    Returns:
+        bytes.
+    """
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return 1024 * int(line.split()[1])

@@ -156,12 +156,19 @@ def test_images_of_bytes_are_converted_row_by_row():
         (lambda: _network(memory_layers=[0]), "MemoryAttention"),
         (lambda: MemViT(attention=SoftmaxAttention, memory_layers=[-1], **SIZES), "SoftmaxAttention"),
         (lambda: _network(embedding=torch.nn.Identity()), "Identity cannot embed"),
-        (lambda: _network(drop_path_rate=0.1), "drop_path_rate=0"),
     ],
 )
 def test_networks_that_cannot_be_streamed_are_refused(network, message):
     with pytest.raises(ValueError, match=message):
         StreamedViT(network())
+
+
+def test_blocks_that_training_would_skip_are_refused_there_only():
+    network, image = _network(drop_path_rate=0.1), torch.randn(1, 2, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(StreamedViT(network)(image), network(image), atol=1e-6, rtol=1e-5)
+    with pytest.raises(ValueError, match="drop_path_rate=0"):
+        StreamedViT(network.train())(image)
 
 
 def test_bad_sizes_are_refused():

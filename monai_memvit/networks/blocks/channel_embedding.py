@@ -58,6 +58,22 @@ class ChannelEmbedding(nn.Module):
         self.channels = nn.Parameter(torch.empty(in_channels, hidden_size))
         nn.init.trunc_normal_(self.channels, std=0.02)
         self.dropout = nn.Dropout(dropout_rate)
+        self.in_channels = self.tokens_per_patch = in_channels
+        self.patch_size = self.patches.patch_size
+
+    def grid_of(self, spatial: Sequence[int]) -> tuple[int, ...]:
+        """Patches per axis.
+
+        Args:
+            spatial: pixels per axis.
+
+        Returns:
+            one number per axis; every patch has a token for each channel.
+
+        Raises:
+            ValueError: when the image is no multiple of the patch.
+        """
+        return self.patches.grid_of(spatial)
 
     def forward(self, x: Tensor, mask: Tensor | None = None, channel_mask: Tensor | None = None) -> Tensor:
         """Embed whole images.

@@ -36,6 +36,8 @@ class GridEmbedding(nn.Module):
         ValueError: when the image is no multiple of the patch.
     """
 
+    tokens_per_patch = 1  # all channels of a patch share one
+
     def __init__(
         self,
         in_channels: int,
@@ -47,6 +49,7 @@ class GridEmbedding(nn.Module):
         spatial_dims: int = 2,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.patch_size = ensure_tuple_rep(patch_size, spatial_dims)
         self.patch_embeddings = Conv[Conv.CONV, spatial_dims](
             in_channels, hidden_size, kernel_size=self.patch_size, stride=self.patch_size

@@ -9,16 +9,19 @@ from .linear_attention import bilinear_attention, mean_bilinear_attention
 from .memory_read import attend_facts, convex_gate
 from .padding import attendable, blank_channels, blank_padding, count_tokens, mean_token, near_mean
 from .precision import no_autocast, operand_dtype, wide
+from .rank_parts import gather_ranks
 from .sequence_norm import sequence_norm, sequence_norm_attention
 from .sincos import grid_coordinates, sincos_embedding
 from .token_facts import attention_fact, class_token_fact, mean_token_fact
 from .token_moments import TokenMoments
 from .token_passes import offset_gram, offset_linear
+from .weighted_mean import WeightedMean
 
 __all__ = [
     "HeadStatistics",
     "TokenMap",
     "TokenMoments",
+    "WeightedMean",
     "attend_facts",
     "attendable",
     "attention_fact",
@@ -33,6 +36,7 @@ __all__ = [
     "mean_token",
     "mean_token_fact",
     "feature_map_attention",
+    "gather_ranks",
     "grid_coordinates",
     "head_statistics",
     "merge_heads",

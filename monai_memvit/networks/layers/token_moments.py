@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .padding import count_tokens, near_mean
 from .precision import no_autocast
+from .rank_parts import gather_ranks
 from .token_passes import offset_gram
 
 __all__ = ["TokenMoments"]
@@ -102,23 +102,5 @@ class TokenMoments(NamedTuple):
         Returns:
             moments of the whole sequences.
         """
-        parts = zip(*(_AllGather.apply(t.contiguous(), group) for t in self))
+        parts = zip(*(gather_ranks(t, group) for t in self))
         return TokenMoments.from_parts(TokenMoments(*part) for part in parts)
-
-
-class _AllGather(torch.autograd.Function):
-    """What all ranks hold, ``(ranks, ...)``; torch's own differentiable version is on its way out."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup | None) -> Tensor:
-        ctx.group = group
-        gathered = x.new_empty(dist.get_world_size(group), *x.shape)
-        dist.all_gather(list(gathered), x, group)
-        return gathered
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        gradient = gradient.clone(memory_format=torch.contiguous_format)  # autograd may share what it hands over
-        dist.all_reduce(gradient, group=ctx.group)
-        return gradient[dist.get_rank(ctx.group)], None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from .masked_autoencoder import MaskedAutoencoder
 from .memvit import MemViT
 from .movit import MoViT
 from .seqnorm_vit import SeqNormViT
+from .slide_vit import SlideViT
 
-__all__ = ["MemViT", "MoViT", "SeqNormViT"]
+__all__ = ["MaskedAutoencoder", "MemViT", "MoViT", "SeqNormViT", "SlideViT"]

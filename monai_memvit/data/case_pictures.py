@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,11 @@ def case_picture(image: Path, slice: int | None = None, channel: int | None = No
 
     PNG, JPEG and whatever else Pillow reads is given as it is. The channels of a ``.npy`` array are scaled to gray one
     by one, from their 1st to their 99th percentile outside of the background, which is 0 and drawn black. Up to three
-    stand side by side, four in a square, more in rows of three.
+    stand side by side, four in a square, more in rows of three. A prepared film, ``(H, W)`` of unsigned whole numbers,
+    holds display values already and is given by its upper 8 bits.
 
     Args:
-        image: a picture, or an array ``(S, C, H, W)`` of slices or ``(C, H, W)``.
+        image: a picture, or an array ``(S, C, H, W)`` of slices, ``(C, H, W)``, or ``(H, W)`` of a film.
         slice: number in the stack; by default its middle one.
         channel: the one to show; by default all.
 
@@ -35,7 +37,10 @@ def case_picture(image: Path, slice: int | None = None, channel: int | None = No
     if image.suffix.lower() != ".npy":
         with Image.open(image) as file:
             return np.asarray(file)
-    channels = _read_slice(image, slice)
+    array = np.load(image, mmap_mode="r", allow_pickle=False)
+    if array.ndim == 2 and array.dtype.kind == "u":
+        return np.asarray(array >> (8 * (array.itemsize - 1))).astype(np.uint8)
+    channels = _read_slice(image, array, slice)
     if channel is not None:
         if not 0 <= channel < len(channels):
             raise ValueError(f"{image} has no channel {channel}: there are {len(channels)}, counted from 0")
@@ -43,8 +48,7 @@ def case_picture(image: Path, slice: int | None = None, channel: int | None = No
     return _montage([_gray(values) for values in channels])
 
 
-def _read_slice(path: Path, number: int | None) -> NDArray[np.float32]:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+def _read_slice(path: Path, array: NDArray[Any], number: int | None) -> NDArray[np.float32]:
     if array.ndim == 3:
         array = array[None]
     if array.ndim != 4 or 0 in array.shape:

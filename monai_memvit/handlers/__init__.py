@@ -7,10 +7,18 @@ from .channel_limit import only_channels
 from .channel_subsets import ChannelSubsetReport
 from .checkpoints import BestModelSaver, ResumeCheckpoint
 from .classification_report import ClassificationReport
+from .data_time_share import DataTimeShare
+from .film_heatmaps import FilmHeatmaps
+from .film_predictions import FilmPredictions
 from .memory_distill import MemoryDistillHandler
 from .memory_effect import MemoryEffectHandler
 from .memory_statistics import MemoryStatisticsHandler
 from .memory_update import MemoryUpdateHandler
+from .multi_label_report import MultiLabelReport
+from .operating_point_report import OperatingPointReport
+from .operating_points import ChooseOperatingPoints, OperatingPoints
+from .reconstruction_pictures import ReconstructionPictures
+from .reconstruction_report import ReconstructionReport
 from .resumable import RandomState
 from .retrieval_saver import RetrievalSaver
 from .run_record import RunRecorder, unique_run_name
@@ -19,12 +27,21 @@ __all__ = [
     "BestModelSaver",
     "CaseReport",
     "ChannelSubsetReport",
+    "ChooseOperatingPoints",
     "ClassificationReport",
+    "DataTimeShare",
+    "FilmHeatmaps",
+    "FilmPredictions",
     "MemoryDistillHandler",
     "MemoryEffectHandler",
     "MemoryStatisticsHandler",
     "MemoryUpdateHandler",
+    "MultiLabelReport",
+    "OperatingPointReport",
+    "OperatingPoints",
     "RandomState",
+    "ReconstructionPictures",
+    "ReconstructionReport",
     "ResumeCheckpoint",
     "RetrievalSaver",
     "RunRecorder",

@@ -27,7 +27,8 @@ class RetrievalSaver:
     Each row of the table is a case: its opaque id, the probabilities, the predicted class, and the ``top`` past cases
     with class and weight (weights of all cases that were found sum to 1). By default past cases are found by key-key
     cosine, which is a similarity search; ``retrieval="logit"`` gives those that entered the logits, as the paper reads
-    its memory. Of several memory layers the last one is asked.
+    its memory. Of several memory layers the last one is asked. Where a case may show several findings, its class is all
+    that it is known to show, and the predicted one the most probable.
 
     Args:
         network: a network with memory layers.
@@ -134,13 +135,13 @@ class RetrievalSaver:
     def _panels(self, sample_id: int, probabilities: list[float], past: CaseEvidence) -> list[Panel]:
         predicted = int(np.argmax(probabilities))
         case = self._known(sample_id)
-        truth = "" if case is None or case.label is None else f"\ntrue: {self._name(case.label)}"
+        truth = "" if case is None or case.label is None else f"\ntrue: {self._shown_by(case)}"
         title = f"{self._name(predicted)} {probabilities[predicted]:.0%}{truth}"
         place = self.places.get(sample_id) if case is None else (case.image, case.slice)
         panels = [Panel(_picture(place), title, None)]
         for past_id, weight in zip(past.ids.tolist(), past.weights.tolist()):
             known = self.cases.get(past_id)
-            agrees = None if known is None else known.label == predicted
+            agrees = None if known is None else _shows(known, predicted)
             title = f"{self._class_of(past_id)}\nweight {weight:.1%}"
             panels.append(Panel(_picture(None if known is None else (known.image, known.slice)), title, agrees))
         return panels + [Panel(_picture(None), "", None)] * (self.top + 1 - len(panels))
@@ -169,7 +170,20 @@ class RetrievalSaver:
 
     def _class_of(self, sample_id: int) -> str:
         case = self.cases.get(sample_id)
-        return "unknown" if case is None or case.label is None else self._name(case.label)
+        return "unknown" if case is None or case.label is None else self._shown_by(case)
+
+    def _shown_by(self, case: Case) -> str:
+        """Its class, or all findings that it is known to show."""
+        if case.labels is None:
+            return self._name(case.label)
+        return " + ".join(name for name, label in zip(self.class_names, case.labels) if label == 1) or "none"
+
+
+def _shows(case: Case, label: int) -> bool | None:
+    """Whether a case is of a class, or shows a finding; None where that is not known."""
+    if case.labels is None:
+        return case.label == label
+    return None if case.labels[label] < 0 else case.labels[label] == 1
 
 
 def _picture(place: tuple[Path, int | None] | None) -> np.ndarray:

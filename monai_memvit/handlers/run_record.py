@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Collection, Mapping
-from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import strftime
@@ -17,6 +16,7 @@ from monai.handlers import MLFlowHandler
 
 from .configuration import bundle_configuration
 from .sigterm import default_sigterm, exit_on_sigterm
+from .weights_digest import weights_digest
 
 __all__ = ["RunRecorder", "unique_run_name"]
 
@@ -112,8 +112,17 @@ class RunRecorder(MLFlowHandler):
         if self.configuration:
             self._log_configuration()
         if self.checkpoint is not None:
-            self._log_params({"checkpoint": self.checkpoint, "weights_fingerprint": _digest(self.checkpoint)})
+            self._log_params({"checkpoint": self.checkpoint, "weights_fingerprint": weights_digest(self.checkpoint)})
         super().start(engine)
+
+    def log_file(self, path: str) -> None:
+        """Log a file while the run goes on; before its start and after its end nothing is logged.
+
+        Args:
+            path: the file.
+        """
+        if self.cur_run is not None:
+            self.client.log_artifact(self.cur_run.info.run_id, path)
 
     def close(self) -> None:
         """Mark the run as finished."""
@@ -182,11 +191,3 @@ def _git_commit() -> str:
     words = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD", f"HEAD:./{Path(__file__).name}"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     return done.stdout.split()[0] if done.returncode == 0 else "none"
-
-
-def _digest(path: str) -> str:
-    digest = blake2b(digest_size=32)
-    with open(path, "rb") as file:
-        while chunk := file.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from monai_memvit.__main__ import main
 
@@ -16,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 BUNDLES = {
     "histology": ROOT / "bundles" / "histology_patch_classification",
     "glioma": ROOT / "bundles" / "glioma_mri_classification",
+    "chest": ROOT / "bundles" / "chest_xray_classification",
 }
+FINDINGS = ("consolidation", "nodule", "effusion", "cardiomegaly")
 
 
 @pytest.fixture(scope="session")
@@ -48,10 +51,40 @@ def slices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data"
 
 
+def draw_film(path: Path, shown: np.ndarray, random: np.random.Generator) -> None:
+    """A made-up film of 80 x 60 pixels: noise, and a bright square of its own place for every finding shown."""
+    film = random.normal(100, 12, (80, 60))
+    for number, is_shown in enumerate(shown):
+        row, column = 10 + 35 * (number // 2), 8 + 28 * (number % 2)
+        film[row : row + 20, column : column + 16] += 90 * is_shown
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(film.clip(0, 255).astype(np.uint8)).save(path)
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty made-up films of thirty patients and four findings, some unknown: the folder with their datalist."""
+    from monai_memvit.data.radiographs import FilmPipeline, RadiographOptions, prepare_radiographs
+
+    folder = tmp_path_factory.mktemp("films")
+    random = np.random.default_rng(0)
+    lines = ["file,patient,split," + ",".join(FINDINGS)]
+    for number in range(60):
+        patient, shown = number // 2, random.random(4) < 0.5
+        draw_film(folder / "source" / f"film{number}.png", shown, random)
+        told = ["" if random.random() < 0.05 else "-1" if random.random() < 0.05 else str(int(x)) for x in shown]
+        split = "val" if patient % 5 == 3 else "test" if patient % 5 == 4 else "train"
+        lines.append(f"film{number}.png,patient{patient},{split},{','.join(told)}")
+    (folder / "source" / "labels.csv").write_text("\n".join(lines) + "\n")
+    options = RadiographOptions(pipeline=FilmPipeline(size=64))
+    prepare_radiographs(folder / "source", folder / "data", options, workers=0, progress=False)
+    return folder / "data"
+
+
 @pytest.fixture
-def datasets(cohort: Path, slices: Path) -> dict[str, Path]:
+def datasets(cohort: Path, slices: Path, films: Path) -> dict[str, Path]:
     """The prepared data of each bundle."""
-    return {"histology": cohort, "glioma": slices}
+    return {"histology": cohort, "glioma": slices, "chest": films}
 
 
 class BundleCommand:
@@ -98,3 +131,9 @@ def bundle(cohort: Path, tmp_path: Path) -> BundleCommand:
 def glioma(slices: Path, tmp_path: Path) -> BundleCommand:
     """The glioma bundle's commands, writing to a folder of the test."""
     return BundleCommand(BUNDLES["glioma"], slices, tmp_path)
+
+
+@pytest.fixture
+def chest(films: Path, tmp_path: Path) -> BundleCommand:
+    """The chest film bundle's commands, writing to a folder of the test."""
+    return BundleCommand(BUNDLES["chest"], films, tmp_path)

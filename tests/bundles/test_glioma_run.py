@@ -56,7 +56,7 @@ def check_tracking(database: Path) -> None:
     assert runs.keys() == {"train", "distil", "evaluate", "inference"}
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     assert "channels_auc_without_t1gd" in runs["evaluate"].data.metrics
-    assert runs["train"].data.params["sequence_tokens"] == "True"
+    assert runs["train"].data.params["sequence_tokens"] == "False"
     kept = {artifact.path for artifact in client.list_artifacts(runs["inference"].info.run_id)}
     assert {"cases.csv", "overlay.png", "predictions.csv", "evidence.png"} <= kept
 

@@ -43,6 +43,14 @@ def test_one_channel_of_the_middle_slice(stack: Path) -> None:
     assert np.array_equal(case_picture(stack.with_name("one.npy")), case_picture(stack, 1))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_prepared_film_is_given_as_it_is(tmp_path: Path, dtype: type) -> None:
+    film = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    np.save(tmp_path / "a.npy", film.astype(dtype) * dtype(np.iinfo(dtype).max // 255))
+    picture = case_picture(tmp_path / "a.npy")
+    assert picture.dtype == np.uint8 and np.array_equal(picture, film)
+
+
 @pytest.mark.parametrize(("channels", "rows", "columns"), [(1, 1, 1), (3, 1, 3), (4, 2, 2), (5, 2, 3), (7, 3, 3)])
 def test_many_channels_stand_in_rows(tmp_path: Path, channels: int, rows: int, columns: int) -> None:
     array = np.zeros((channels, 4, 4), np.float32)

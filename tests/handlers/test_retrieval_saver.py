@@ -84,6 +84,25 @@ def test_unknown_cases_are_called_unknown(make_evaluator, network, tmp_path):
     assert (tmp_path / "evidence.png").exists()
 
 
+def test_cases_of_several_findings_are_told_by_what_they_show(make_evaluator, network, cases, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(retrieval_saver, "evidence_picture", lambda rows, _: drawn.extend(rows) or Figure())
+    kinds = [((1.0, 1.0), "benign + malignant"), ((0.0, 1.0), "malignant"), ((0.0, -1.0), "none")]
+    several = {
+        number: case._replace(label=-1, labels=kinds[i % 3][0]) for i, (number, case) in enumerate(cases.items())
+    }
+    rows = _save(make_evaluator, network, several, tmp_path, picture_rows=12, top=2)
+    words = dict(zip(cases, [kinds[i % 3][1] for i in range(12)]))
+    for row, panels in zip(rows, drawn):
+        predicted = CLASSES.index(row["predicted"])
+        assert panels[0].title.endswith(f"true: {words[int(row['sample_id'])]}")
+        for n, panel in enumerate(panels[1:], start=1):
+            past = int(row[f"past_case_{n}"])
+            label = several[past].labels[predicted]
+            assert row[f"past_case_{n}_class"] == words[past]
+            assert panel.agrees is (None if label < 0 else label == 1)
+
+
 def test_a_new_case_with_a_stored_id_shows_its_own_image(make_evaluator, network, items, cases, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(retrieval_saver, "evidence_picture", lambda rows, _: drawn.extend(rows) or Figure())

@@ -166,7 +166,7 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "standard": {
             "equal": len(equal),
             "largest": max((row["standard"] for row in equal), default=0.0),
-            "unequal": [row["film"] for row in rows if row["standard"] > TOLERANCE],
+            "unequal": [row["film"] for row in rows if not row["standard"] <= TOLERANCE],
             "by_syntax": syntaxes,
         },
         "highdicom": {

@@ -60,6 +60,18 @@ def test_a_wrong_display_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("few")
+def test_no_number_is_a_wrong_display_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong(radiograph_equality.LoadRadiograph):
+        def __call__(self, path: Any) -> Any:
+            return np.nan * super().__call__(path)
+
+    monkeypatch.setattr(radiograph_equality, "LoadRadiograph", Wrong)
+    found = compare_combinations((40, 32), 0)
+    assert found["standard"]["equal"] == 0
+    assert {*found["standard"]["unequal"]} == {combination.name for combination in _FEW}
+
+
+@pytest.mark.usefixtures("few")
 def test_a_departure_without_a_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(radiograph_equality, "departures", lambda dataset: [])
     names = [_FEW[0].name, _FEW[1].name]

@@ -30,15 +30,17 @@ def allowed_attributes(dataset: Any | None) -> dict[str, str]:
         dataset: pydicom's data set, or None for a picture file.
 
     Returns:
-        keyword -> text, of all the list and in its order, so that films can be collated; empty where absent or
-        unreadable. ``ViewCode`` is the meaning of the code in ViewCodeSequence.
+        keyword -> text, of all the list and in its order, so that films can be collated. It is empty where absent,
+        unreadable, or with control characters in it: a wrong length lets one element run on into the next ones.
+        ``ViewCode`` is the meaning of the code in ViewCodeSequence.
     """
     return {keyword: "" if dataset is None else _said(dataset, keyword)[:_LONGEST] for keyword in ALLOWED_ATTRIBUTES}
 
 
 def _said(dataset: Any, keyword: str) -> str:
     try:
-        return _view_code(dataset) if keyword == "ViewCode" else text(dataset, keyword)
+        said = _view_code(dataset) if keyword == "ViewCode" else text(dataset, keyword)
+        return said if said.isprintable() else ""
     except DisplayError:
         return ""
 

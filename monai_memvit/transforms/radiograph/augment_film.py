@@ -21,6 +21,7 @@ from .film_operations import GEOMETRIC, TONAL
 
 __all__ = ["RandFilmAugment", "RandFilmAugmentD", "RandFilmAugmentDict", "RandFilmAugmentd"]
 
+_ROUNDING = 1e-4  # of resizing, beyond 0 and 1
 _FULL = 10.0  # magnitude at which every operation goes as far as it may
 
 
@@ -98,7 +99,7 @@ class RandFilmAugment(Randomizable):
             film ``(1, H, W)`` float32 in [0, 1], a MetaTensor with its affine updated where MONAI tracks metadata.
 
         Raises:
-            ValueError: where ``img`` is no ``(1, H, W)``.
+            ValueError: where ``img`` is no ``(1, H, W)``, or has values outside of [0, 1].
         """
         if img.ndim != 3 or img.shape[0] != 1 or not img.numel():
             raise ValueError(f"the film has shape {tuple(img.shape)}, not (1, H, W): load one grey film")
@@ -106,6 +107,9 @@ class RandFilmAugment(Randomizable):
             self.randomize()
         film = convert_to_tensor(img, track_meta=get_track_meta())
         pixels = convert_to_tensor(film, dtype=torch.float32, track_meta=False)
+        low, high = pixels.aminmax()
+        if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+            raise ValueError(f"the film has values from {low:g} to {high:g}: augment display values, then normalise")
         matrix = _composed(self.drawn, pixels.shape[1], pixels.shape[2])
         if matrix is not None:
             pixels = _resampled(pixels, matrix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class Film:
         attributes: keyword -> text, see ``ALLOWED_ATTRIBUTES``.
         notes: what was unusual, and how it was settled.
         sop_instance: SOPInstanceUID, empty for picture files. It leads to the patient in any archive: keep it local.
+            It is not in ``repr``.
     """
 
     values: NDArray[np.float32]
@@ -43,7 +44,7 @@ class Film:
     spacing: FilmSpacing
     attributes: dict[str, str]
     notes: tuple[str, ...]
-    sop_instance: str = ""
+    sop_instance: str = field(default="", repr=False)
 
 
 def display_values(dataset: Any, window: int | str = 0) -> NDArray[np.float32]:

@@ -19,14 +19,14 @@ __all__ = ["check_window", "read_film"]
 def read_film(
     path: str | PathLike[str],
     window: int | str = 0,
-    modalities: Collection[str] | None = RADIOGRAPH_MODALITIES,
+    modalities: str | Collection[str] | None = RADIOGRAPH_MODALITIES,
 ) -> Film:
     """Read a film: DICOM with or without preamble, PNG or JPEG, told apart by their bytes.
 
     Args:
         path: the file.
         window: see :class:`~monai_memvit.transforms.radiograph.RadiographReader`; of no effect on PNG and JPEG.
-        modalities: DICOM modalities to take; None takes all.
+        modalities: DICOM modality or modalities to take; None takes all.
 
     Raises:
         DisplayError: naming the file, the reason and the remedy; nothing else leaves for a bad file.
@@ -42,9 +42,11 @@ def read_film(
         raise DisplayError(f"{file}: {error}") from None
     except FileNotFoundError:
         raise DisplayError(f"{file}: it does not exist: correct the list of films") from None
-    except OSError as error:
-        raise DisplayError(f"{file}: it cannot be read ({error.strerror or type(error).__name__})") from None
+    except MemoryError:
+        raise DisplayError(f"{file}: there is not enough memory for it: read fewer films at a time") from None
     except Exception as error:  # damaged bytes make the libraries raise whatever they hit first
+        if isinstance(error, OSError) and error.strerror:  # Pillow's own have none
+            raise DisplayError(f"{file}: it cannot be read ({error.strerror}): check permissions and disk") from None
         cause = type(error).__name__  # not its text: that may cite any element
         raise DisplayError(f"{file}: it is cut off or damaged ({cause}): export it again, or leave it out") from None
 
@@ -62,7 +64,7 @@ def check_window(window: int | str) -> None:
         raise ValueError(f"window={window!r} is neither a number from 0 nor a text, such as 'lut' or an explanation.")
 
 
-def _read(file: Path, window: int | str, modalities: Collection[str] | None) -> Film:
+def _read(file: Path, window: int | str, modalities: str | Collection[str] | None) -> Film:
     if file.is_dir():
         raise DisplayError("it is a folder: give one file a film")
     if is_picture(file):

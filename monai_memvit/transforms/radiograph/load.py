@@ -11,6 +11,7 @@ from monai.config import KeysCollection
 from monai.data.meta_obj import get_track_meta
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms import MapTransform, Transform
+from monai.utils import ensure_tuple
 from torch import Tensor
 
 from .film_files import check_window, read_film
@@ -29,16 +30,16 @@ class LoadRadiograph(Transform):
 
     Args:
         window: which VOI LUT or window, see :class:`~monai_memvit.transforms.radiograph.RadiographReader`.
-        modalities: DICOM modalities to take; "" takes files that state none, None takes all.
+        modalities: DICOM modality or modalities to take; "" takes files that state none, None takes all.
 
     Raises:
         ValueError: for a ``window`` that no film could have.
     """
 
-    def __init__(self, window: int | str = 0, modalities: Collection[str] | None = RADIOGRAPH_MODALITIES) -> None:
+    def __init__(self, window: int | str = 0, modalities: str | Collection[str] | None = RADIOGRAPH_MODALITIES) -> None:
         check_window(window)
         self.window = window
-        self.modalities = None if modalities is None else tuple(modalities)
+        self.modalities = None if modalities is None else ensure_tuple(modalities)
 
     def __call__(self, path: str | PathLike[str]) -> Tensor:
         """Load.
@@ -68,7 +69,7 @@ class LoadRadiographd(MapTransform):
     Args:
         keys: where the item holds paths, and where the films go.
         window: which VOI LUT or window, see :class:`~monai_memvit.transforms.radiograph.RadiographReader`.
-        modalities: DICOM modalities to take; "" takes files that state none, None takes all.
+        modalities: DICOM modality or modalities to take; "" takes files that state none, None takes all.
         allow_missing_keys: whether keys may be absent.
 
     Raises:
@@ -79,7 +80,7 @@ class LoadRadiographd(MapTransform):
         self,
         keys: KeysCollection,
         window: int | str = 0,
-        modalities: Collection[str] | None = RADIOGRAPH_MODALITIES,
+        modalities: str | Collection[str] | None = RADIOGRAPH_MODALITIES,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)

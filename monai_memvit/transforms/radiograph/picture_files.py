@@ -41,18 +41,27 @@ def read_picture(path: Path) -> Film:
         the film; 255 or 65535 is white. Colour whose three channels are equal everywhere is grey.
 
     Raises:
-        DisplayError: where it has other colours, or is too large.
+        DisplayError: where it has other colours, 16 bits in more than one channel, or is too large.
         Exception: whatever damaged bytes make Pillow raise.
     """
     with Image.open(path, formats=tuple(_BEGINNINGS.values())) as picture:
         if picture.width * picture.height > MAX_PIXELS:
             raise DisplayError(f"it has {picture.height} × {picture.width} pixels, films have up to {MAX_PIXELS}")
+        if not picture.mode.startswith("I") and _has_16_bits(path):
+            raise DisplayError("it has 16 bits with colour or alpha, of which 8 could be read: convert it to grey")
         upright = ImageOps.exif_transpose(picture)
         values, bits = _grey(upright)
         notes = [f"{picture.format} of {bits} bits: no DICOM attributes, black is zero"]
         if upright.size != picture.size or picture.getexif().get(0x0112, 1) != 1:
             notes.append("turned as its EXIF orientation says")
     return Film(values, None, FilmSpacing(), allowed_attributes(None), tuple(notes))
+
+
+def _has_16_bits(path: Path) -> bool:
+    """Tell it of a PNG by its header: Pillow keeps 16 bits of plain grey only."""
+    with open(path, "rb") as file:
+        start = file.read(25)
+    return start.startswith(b"\x89PNG") and start[24] == 16
 
 
 def _grey(picture: Image.Image) -> tuple[NDArray[np.float32], int]:

@@ -35,16 +35,16 @@ class RadiographReader(ImageReader):
 
     Args:
         window: which transform.
-        modalities: DICOM modalities to take; "" takes files that state none, None takes all.
+        modalities: DICOM modality or modalities to take; "" takes files that state none, None takes all.
 
     Raises:
         ValueError: for a ``window`` that no film could have.
     """
 
-    def __init__(self, window: int | str = 0, modalities: Collection[str] | None = RADIOGRAPH_MODALITIES) -> None:
+    def __init__(self, window: int | str = 0, modalities: str | Collection[str] | None = RADIOGRAPH_MODALITIES) -> None:
         check_window(window)
         self.window = window
-        self.modalities = None if modalities is None else tuple(modalities)
+        self.modalities = None if modalities is None else ensure_tuple(modalities)
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Tell whether these may be films: by suffix, or by the preamble of DICOM.

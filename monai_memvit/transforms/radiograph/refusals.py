@@ -1,9 +1,11 @@
-"""Why a film is not read: the one error, the limits, and what is no single grey radiograph."""
+"""Why a film is not read: the limits, and what is no single grey radiograph."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
+
+from monai.utils import ensure_tuple
 
 from .elements import text, whole
 from .errors import DisplayError, as_code
@@ -13,7 +15,6 @@ __all__ = [
     "MAX_BYTES",
     "MAX_PIXELS",
     "RADIOGRAPH_MODALITIES",
-    "DisplayError",
     "refuse_other_modalities",
     "refuse_what_is_not_grey",
 ]
@@ -39,12 +40,12 @@ _RADIOGRAPHS = {
 }
 
 
-def refuse_other_modalities(dataset: Any, modalities: Collection[str] | None) -> None:
+def refuse_other_modalities(dataset: Any, modalities: str | Collection[str] | None) -> None:
     """Take radiographs only.
 
     Args:
         dataset: pydicom's data set.
-        modalities: values of Modality to take; None takes every modality and SOP class.
+        modalities: value or values of Modality to take; None takes every modality and SOP class.
 
     Raises:
         DisplayError: naming modality and SOP class.
@@ -55,9 +56,9 @@ def refuse_other_modalities(dataset: Any, modalities: Collection[str] | None) ->
     if sop_class.startswith("1.2.840.10008.") and sop_class not in _RADIOGRAPHS:
         raise DisplayError(f"it is no radiograph but {name_of(sop_class)}: leave it out")
     modality = text(dataset, "Modality").upper() or _RADIOGRAPHS.get(sop_class, "")
-    if modality not in modalities:
+    if modality not in (taken := ensure_tuple(modalities)):
         named = f"of modality {as_code(modality)}" if modality else "without Modality"
-        raise DisplayError(f"it is an image {named}, taken are {[*modalities]}: leave it out, or give modalities=")
+        raise DisplayError(f"it is an image {named}, taken are {[*taken]}: leave it out, or give modalities=")
 
 
 def refuse_what_is_not_grey(dataset: Any) -> None:

@@ -72,5 +72,5 @@ def _magnification(dataset: Any, notes: list[str]) -> float:
     if not isfinite(values[0]) or values[0] < 1:
         notes.append("EstimatedRadiographicMagnificationFactor is no number from 1: passed over")
         return 1.0
-    notes.append(f"ImagerPixelSpacing was divided by the magnification {values[0]:g}")
+    notes.append(f"the spacing was divided by the magnification {values[0]:g}")
     return values[0]

@@ -40,5 +40,12 @@ def test_the_view_may_be_coded(make_film: Callable[..., Dataset]) -> None:
     assert allowed_attributes(make_film(ViewCodeSequence=[]))["ViewCode"] == ""
 
 
+def test_what_runs_on_into_the_next_element_is_left_out(make_film: Callable[..., Dataset]) -> None:
+    """As where the length of an element is damaged: the next tag and its text, here a name, come along."""
+    swallowed = "Maker\x10\x00\x10\x00PN\x04\x00A^B "
+    assert allowed_attributes(make_film(Manufacturer=swallowed))["Manufacturer"] == ""
+    assert allowed_attributes(make_film(Manufacturer="Maker é"))["Manufacturer"] == "Maker é"
+
+
 def test_long_texts_are_cut(make_film: Callable[..., Dataset]) -> None:
     assert len(allowed_attributes(make_film(ImageType=["X" * 16] * 9))["ImageType"]) == 64

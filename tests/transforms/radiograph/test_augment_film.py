@@ -141,6 +141,13 @@ def test_plain_tensors_and_half_precision() -> None:
     assert type(done) is torch.Tensor and done.dtype == torch.float32
 
 
+@pytest.mark.parametrize("film", [film_of() - 0.5, film_of() * 2, film_of() * torch.nan])
+def test_other_than_display_values_are_refused(film: torch.Tensor) -> None:
+    """A normalised film would lose half of its values to the limits, and gamma would make NaN of them."""
+    with pytest.raises(ValueError, match="augment display values, then normalise"):
+        RandFilmAugment()(film)
+
+
 def test_what_cannot_be_augmented() -> None:
     with pytest.raises(ValueError, match=r"\(3, 4, 4\), not \(1, H, W\)"):
         RandFilmAugment()(torch.ones(3, 4, 4))

@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_files
 from pydicom.dataset import Dataset
 
-from monai_memvit.transforms.radiograph import DisplayError, display_values, read_film
+from monai_memvit.transforms.radiograph import DisplayError, display_values, film_files, read_film
 
 MakeFilm = Callable[..., Dataset]
 SaveFilm = Callable[[Dataset, Path], Path]
@@ -71,6 +71,33 @@ def test_every_bad_file_is_named_and_nothing_warns(
             read_film(path)
         assert str(error.value).startswith(f"{path}: ")
     assert not recwarn
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_a_picture_that_is_cut_off_is_called_so(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "film"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90)).astype(np.uint8)).save(path, kind)
+    path.write_bytes(path.read_bytes()[:4000])
+    with pytest.raises(DisplayError, match="cut off or damaged .*: export it again"):
+        read_film(path)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied"), r"cannot be read \(Permission denied\): check permissions"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_the_film_is_not_blamed_for_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def fails(path: Path) -> bool:
+        raise error
+
+    monkeypatch.setattr(film_files, "is_picture", fails)
+    with pytest.raises(DisplayError, match=said):
+        read_film(tmp_path / "film")
 
 
 def expected_of(dataset: Dataset, stored: np.ndarray) -> np.ndarray:

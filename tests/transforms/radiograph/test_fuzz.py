@@ -137,6 +137,7 @@ def fuzz(count: int, folder: Path, make_film: Any, make_table: Any, save_film: A
                 refused += 1
                 continue
             assert film.values.dtype == np.float32
+            assert "A^B" not in f"{film.attributes} {film.notes}"
             assert ((film.values >= 0) & (film.values <= 1)).all()
             films += 1
     assert dict(vars(config.settings)) == settings

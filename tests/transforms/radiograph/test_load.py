@@ -83,6 +83,12 @@ def test_it_can_be_sent_to_a_worker(path: Path) -> None:
     assert load({"image": path})["image"].shape == (1, 6, 5)
 
 
+def test_one_modality_may_be_a_plain_text(path: Path) -> None:
+    assert LoadRadiographd("image", modalities="DX")({"image": path})["image"].shape == (1, 6, 5)
+    with pytest.raises(DisplayError, match="modality DX"):
+        LoadRadiograph(modalities="CR")(path)
+
+
 def test_a_bad_film_is_named(tmp_path: Path) -> None:
     with pytest.raises(DisplayError, match="absent.dcm: it does not exist"):
         LoadRadiograph()(tmp_path / "absent.dcm")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from struct import pack
+from zlib import compress, crc32
 
 import numpy as np
 import pytest
@@ -28,6 +30,19 @@ def test_a_png_of_16_bits_keeps_them(tmp_path: Path) -> None:
     film = read_picture(tmp_path / "film.png")
     np.testing.assert_allclose(film.values, grey / 65535, atol=1e-7)
     assert "PNG of 16 bits" in film.notes[0]
+
+
+@pytest.mark.parametrize(("colour_type", "samples"), [(2, 3), (4, 2), (6, 4)])
+def test_16_bits_that_pillow_would_halve_are_refused(tmp_path: Path, colour_type: int, samples: int) -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return pack(">I", len(data)) + name + data + pack(">I", crc32(name + data))
+
+    header = pack(">IIBBBBB", 2, 1, 16, colour_type, 0, 0, 0)
+    content = compress(b"\0" + b"\x12\x34" * samples * 2)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
+    (tmp_path / "film.png").write_bytes(png)
+    with pytest.raises(DisplayError, match="16 bits with colour or alpha"):
+        read_picture(tmp_path / "film.png")
 
 
 def test_a_jpeg(tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ def test_it_takes_modalities(make_film: MakeFilm, save_film: SaveFilm, tmp_path:
     file = save_film(film, tmp_path / "film.dcm")
     with pytest.raises(DisplayError, match="modality RF"):
         RadiographReader().get_data(file)
-    assert RadiographReader(modalities=["RF"]).get_data(file)[0].shape == (6, 5)
+    for modalities in (["RF"], "RF"):
+        assert RadiographReader(modalities=modalities).get_data(file)[0].shape == (6, 5)
 
 
 def test_pictures_too(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+from monai_memvit.transforms.radiograph.errors import DisplayError
 from monai_memvit.transforms.radiograph.refusals import (
     RADIOGRAPH_MODALITIES,
-    DisplayError,
     refuse_other_modalities,
     refuse_what_is_not_grey,
 )
@@ -57,6 +57,16 @@ def test_others_are_named(
 def test_others_may_be_asked_for(make_film: Callable[..., Dataset], modality: str | None) -> None:
     film = make_film(SOPClassUID=f"{IMAGES}7", Modality=modality)
     refuse_other_modalities(film, ("MG", "OT", ""))
+
+
+def test_one_modality_may_be_a_plain_text(make_film: Callable[..., Dataset]) -> None:
+    """No part of it counts, and the empty one means files that state none."""
+    refuse_other_modalities(make_film(), "DX")
+    unstated = make_film(SOPClassUID=f"{IMAGES}7", Modality=None)
+    refuse_other_modalities(unstated, "")
+    for film in (unstated, make_film(Modality="D")):
+        with pytest.raises(DisplayError, match=r"taken are \['DX'\]"):
+            refuse_other_modalities(film, "DX")
 
 
 @pytest.mark.parametrize(

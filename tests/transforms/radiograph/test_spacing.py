@@ -46,6 +46,13 @@ def test_which_spacing_counts(elements: dict[str, Any], expected: tuple[float, f
     assert len(notes) == noted
 
 
+def test_the_note_on_magnification_names_no_attribute_that_is_not_there() -> None:
+    dataset, notes = Dataset(), []
+    dataset.NominalScannedPixelSpacing, dataset.EstimatedRadiographicMagnificationFactor = ["0.2", "0.1"], "1.25"
+    assert spacing_of(dataset, notes).row_mm == pytest.approx(0.16)
+    assert notes == ["the spacing was divided by the magnification 1.25"]
+
+
 def test_the_affine_takes_row_and_column_to_mm() -> None:
     place = FilmSpacing(0.2, 0.1, "detector").affine @ np.array([30, 10, 0, 1])
     np.testing.assert_allclose(place, [6, 1, 0, 1])

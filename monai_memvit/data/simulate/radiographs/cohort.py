@@ -97,8 +97,8 @@ def _open(out: Path, settings: dict[str, Any]) -> None:
         raise ValueError(f"{out} is not empty and holds no simulated cohort: name a new folder")
     else:
         out.mkdir(parents=True, exist_ok=True)
-        atomic_write_text(out / "README.txt", _README)
-        atomic_write_json(record, settings)
+        atomic_write_json(record, settings)  # first: without it a killed run could not go on
+    atomic_write_text(out / "README.txt", _README)
     (out / "films").mkdir(exist_ok=True)
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,6 +105,24 @@ def test_a_patient_is_written_whole_or_not_at_all(
     with pytest.raises(OSError, match="disk full"):
         simulate_radiographs(tmp_path / "out", 1, options=small)
     assert not list((tmp_path / "out" / "films").iterdir())
+
+
+@pytest.mark.parametrize("name", ["atomic_write_json", "atomic_write_text"])
+def test_a_run_that_ended_before_its_first_patient_goes_on(
+    small: RadiographSimulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write, out = getattr(cohort, name), tmp_path / "out"
+
+    def killed_after(path: Path, content: Any) -> None:
+        write(path, content)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cohort, name, killed_after)
+        with pytest.raises(KeyboardInterrupt):
+            simulate_radiographs(out, 1, options=small)
+    simulate_radiographs(out, 1, options=small)
+    assert (out / "README.txt").is_file() and (out / "labels.csv").is_file()
 
 
 def test_what_a_killed_writer_left_is_cleared(small: RadiographSimulation, tmp_path: Path) -> None:

@@ -206,9 +206,9 @@ def signed(values: np.ndarray) -> str:
         values: one per pair of runs.
 
     Returns:
-        with a sign and two digits.
+        with a sign and two digits; of one pair, the difference alone.
     """
-    return f"{values.mean():+.2f} ± {values.std(ddof=1) if len(values) > 1 else math.nan:.2f}"
+    return f"{values.mean():+.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
 
 
 def interval_of(values: np.ndarray) -> str:

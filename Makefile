@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= cpu,mlflow,mri,dev
+EXTRAS ?= cpu,mlflow,mri,radiograph,pathology,dev
 TASK ?= patches
 OUT ?= $(if $(filter mri,$(TASK)),demo_output_mri,demo_output)
 DATA ?=

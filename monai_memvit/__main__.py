@@ -41,10 +41,9 @@ def _parser(with_benchmarks: bool) -> argparse.ArgumentParser:
     simulations = simulate.add_subparsers(title="modalities", required=True, metavar="MODALITY")
     prepare = commands.add_parser("prepare", help="check images and write a datalist")
     preparations = prepare.add_subparsers(title="modalities", required=True, metavar="MODALITY")
-    for modality in (patches, mri, radiographs):
+    for modality in (patches, mri, radiographs, slides):
         modality.add_simulation(simulations)
         modality.add_preparation(preparations)
-    slides.add_preparation(preparations)
     benchmark = commands.add_parser("benchmark", help="measure speed and memory")
     if with_benchmarks:
         from monai_memvit.benchmarks import register

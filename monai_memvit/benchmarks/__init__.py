@@ -15,6 +15,7 @@ _BENCHMARKS = {
     "patches-study": ("patches_study", "MoViT against the same network without memory, paired, on prepared patches"),
     "radiograph": ("radiograph", "whether chest films are shown as DICOM says, and how fast"),
     "registration": ("registration", "how exactly and how fast MR sequences are co-registered"),
+    "slides": ("slides", "how fast tiles of a slide are read, and what its tissue mask costs"),
     "slide-network": ("slide_network", "what a slide of up to millions of tokens costs SlideViT: time and memory"),
 }
 

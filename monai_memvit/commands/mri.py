@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .words import Modalities, comma_separated, named_value, tell
+from .words import Modalities, comma_separated, named_value, refuse_idle, tell
 
 __all__ = ["add_preparation", "add_simulation"]
 
@@ -163,13 +163,8 @@ def _prepare_slices(options: argparse.Namespace) -> int:
 
     if not options.sequences:
         raise ValueError(f"{options.source}: name its channels in their order, such as --sequences t1,flair,t1gd")
-    parser = argparse.ArgumentParser()
-    add_preparation(parser.add_subparsers())
-    usual = vars(parser.parse_args(["mri", options.source, options.out]))
-    idle = [name for name, value in vars(options).items() if name not in _FOR_ARCHIVES and value != usual[name]]
-    if idle:
-        words = ", ".join("--" + name.replace("_", "-") for name in idle)
-        raise ValueError(f"{options.source} holds slices that are finished: {words} would do nothing, leave it out")
+    why = f"{options.source} holds slices that are finished"
+    refuse_idle(options, add_preparation, ["mri", options.source, options.out], _FOR_ARCHIVES, why)
     splits = {"val_fraction": options.val_fraction, "test_fraction": options.test_fraction, "seed": options.seed}
     names = SliceArchiveOptions(options.sequences, options.class_names, name=options.name, **splits)
     report = prepare_slice_archive(options.source, options.out, names, progress=True)

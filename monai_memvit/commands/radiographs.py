@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .words import Modalities, comma_separated, named_value, tell
+from .words import Modalities, comma_separated, named_value, positive_number, refuse_idle, tell
 
 __all__ = ["add_preparation", "add_simulation"]
 
@@ -47,6 +47,8 @@ def _simulate(options: argparse.Namespace) -> int:
     from monai_memvit.data.simulate import RadiographSimulation, simulate_film_combinations, simulate_radiographs
 
     if options.combinations:
+        read = ("out", "seed", "combinations", "run")
+        refuse_idle(options, add_simulation, ["radiographs", options.out], read, "--combinations makes no patients")
         path = simulate_film_combinations(options.out, seed=options.seed, progress=True)
         print(f"{len(list(path.glob('*.dcm')))} films, one per combination: {path}")
         return 0
@@ -103,7 +105,9 @@ def _add_display(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--modalities", type=comma_separated, metavar="A,B,…", help="of DICOM files, default CR,DX,RG")
     group.add_argument("--views", type=comma_separated, default=[], metavar="A,B,…", help="PA, AP, LATERAL, FRONTAL")
-    group.add_argument("--max-gb", type=float, metavar="GB", help="that prepared films may take; default no limit")
+    group.add_argument(
+        "--max-gb", type=positive_number, metavar="GB", help="of prepared films, at most; default no limit"
+    )
 
 
 def _add_labels(group: argparse._ArgumentGroup) -> None:

@@ -6,7 +6,38 @@ import argparse
 
 from .words import Modalities, comma_separated, tell
 
-__all__ = ["add_preparation"]
+__all__ = ["add_preparation", "add_simulation"]
+
+
+def add_simulation(modalities: Modalities) -> None:
+    """Add ``simulate slides``.
+
+    Args:
+        modalities: of the command.
+    """
+    parser = modalities.add_parser("slides", help="small H&E slides, some with a lesion of known place, as tiled TIFF")
+    parser.add_argument("out", metavar="OUT", help="folder: new, empty, or of the same cohort, which is gone on with")
+    parser.add_argument("--patients", type=int, default=24, metavar="N", help="default 24")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same bits; default 0")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(2048, 2048),
+        metavar=("X", "Y"),
+        help="pixels of level 0, default 2048 2048",
+    )
+    parser.add_argument("--lesion-share", type=float, default=0.01, metavar="F", help="of the tissue, default 0.01")
+    parser.set_defaults(run=_simulate)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from monai_memvit.data.simulate import SlideSimulation, simulate_slides
+
+    settings = SlideSimulation(size=tuple(options.size), lesion_share=options.lesion_share)
+    path = simulate_slides(options.out, options.patients, options.seed, options=settings, progress=True)
+    print(f"slides of {options.patients} simulated patients: {path}")
+    return 0
 
 
 def add_preparation(modalities: Modalities) -> None:

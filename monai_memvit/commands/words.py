@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from math import inf
 from typing import TYPE_CHECKING
 
-__all__ = ["Modalities", "comma_separated", "named_value", "tell"]
+__all__ = ["comma_separated", "named_value", "positive_number", "refuse_idle", "tell"]
 
 if TYPE_CHECKING:
     Modalities = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -37,6 +38,52 @@ def named_value(text: str) -> tuple[str, str]:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} has no '=': give NAME=VALUE")
     return name, value
+
+
+def positive_number(text: str) -> float:
+    """Read a number above 0.
+
+    Args:
+        text: a word of the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: for anything else, infinity among it.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number
+
+
+def refuse_idle(
+    options: argparse.Namespace,
+    add: Callable[[Modalities], None],
+    words: Sequence[str],
+    read: Collection[str],
+    why: str,
+) -> None:
+    """Refuse options that were given and would do nothing.
+
+    Args:
+        options: of the command line.
+        add: adds the command that they were given to.
+        words: that command without any option.
+        read: names of the options that do something.
+        why: the others do not.
+
+    Raises:
+        ValueError: naming those that differ from their defaults.
+    """
+    parser = argparse.ArgumentParser()
+    add(parser.add_subparsers())
+    usual = vars(parser.parse_args(words))
+    idle = [name for name, value in vars(options).items() if name not in read and value != usual[name]]
+    if idle:
+        named = ", ".join("--" + name.replace("_", "-") for name in idle)
+        raise ValueError(f"{why}: {named} would do nothing, leave it out")
 
 
 def tell(report: object, left_out: Sequence[str]) -> int:

@@ -182,7 +182,7 @@ def _called(function: Callable[[Task], Result], task: Task) -> tuple[Result | No
     try:
         return function(task), ""
     except ValueError as error:
-        return None, str(error)
+        return None, str(error) or repr(error)  # an empty cause would stand for success
     except Exception as error:  # readers and filters raise all kinds, and one bad task must not end the job
         return None, f"{type(error).__name__}: {error}"
 

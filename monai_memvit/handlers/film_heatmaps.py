@@ -14,6 +14,7 @@ import torch
 import torch.nn as nn
 from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
+from monai.networks.utils import eval_mode
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -74,6 +75,7 @@ class FilmHeatmaps:
         self.contributions = contributions
         self.folder = Path(output_dir)
         self.class_names = list(class_names)
+        self.file_names = _file_names(class_names)
         chosen = range(len(queries)) if films is None else _spread(len(queries), films)
         self.paths = {int(queries[i]["sample_id"]): Path(queries[i]["image"]) for i in chosen}
         self.points = points
@@ -106,7 +108,9 @@ class FilmHeatmaps:
         names = [name for name in ("sample_id", "group_id") if name in batch]
         known = {f"{name}s": torch.as_tensor(batch[name]).to(images.device) for name in names}
         # The whole batch: what a memory noted of it last is read by others afterwards.
-        maps = self.contributions(self.network, images, **known).float().cpu()
+        # MONAI's evaluator has gone back to the training mode by now, in which paths are dropped.
+        with eval_mode(self.network), torch.enable_grad():
+            maps = self.contributions(self.network, images, **known).float().cpu()
         logits = output["pred"].detach().float().cpu()
         for place in shown:
             self._save(ids[place], logits[place], maps[place])
@@ -116,7 +120,7 @@ class FilmHeatmaps:
         self.folder.mkdir(parents=True, exist_ok=True)
         probabilities = logits.sigmoid().tolist()
         for k in self._findings(logits):
-            name = f"{sample_id}_{re.sub(r'[^A-Za-z0-9]+', '_', self.class_names[k])}"
+            name = f"{sample_id}_{self.file_names[k]}"
             values = geometry.to_film(maps[k : k + 1])[0].numpy()
             full_colour = float(np.abs(values).max())
             picture = Image.fromarray(contribution_overlay(film, values, full_colour))
@@ -168,6 +172,13 @@ def _prepared_film(path: Path) -> tuple[NDArray[np.float32], FilmGeometry]:
         raise ValueError(f"{path}: {error}: prepare the films again") from None
     square = _load_film({"image": path})["image"]
     return geometry.to_film(square)[0].clamp(0, 1).numpy(), geometry
+
+
+def _file_names(class_names: Sequence[str]) -> list[str]:
+    """Names of the findings for files; of two that would be the same, each gets its number."""
+    plain = [re.sub(r"\W+", "_", name) for name in class_names]
+    folded = [name.casefold() for name in plain]  # some file systems take no notice of capitals
+    return [f"{name}_{k}" if folded.count(folded[k]) > 1 else name for k, name in enumerate(plain)]
 
 
 def _spread(count: int, wanted: int) -> list[int]:

@@ -35,6 +35,9 @@ class MultiLabelHandler(ABC):
         group_key: whole number of the patient in the decollated batch; None collects none.
         pred_key: probabilities ``(K,)`` in the decollated output.
         label_key: labels ``(K,)`` in the decollated output; images without are of unknown labels.
+
+    Raises:
+        ValueError: while running, when predictions are NaN or outside [0, 1].
     """
 
     def __init__(self, group_key: str | None = None, pred_key: str = "pred", label_key: str = "label") -> None:
@@ -74,7 +77,19 @@ class MultiLabelHandler(ABC):
         probabilities, labels, groups, ids = zip(*self._rows)
         cases = MultiLabelCases(torch.stack(probabilities), torch.stack(labels), _column(groups), _column(ids))
         self._rows.clear()
+        _check(cases.probabilities)
         self.conclude(engine, cases)
+
+
+def _check(probabilities: Tensor) -> None:
+    """NaN would be compared with thresholds, and be absent."""
+    strange = ~((probabilities >= 0) & (probabilities <= 1)).all(1)
+    if strange.any():
+        raise ValueError(
+            f"the predictions of {int(strange.sum())} of {len(strange)} images are no probabilities from 0 to 1. Where "
+            "they are NaN, the training has diverged (lower the learning rate) or half precision has overflowed (train "
+            "and predict without amp); where they are logits, the postprocessing lacks its sigmoid."
+        )
 
 
 def _row(values: Any) -> Tensor:

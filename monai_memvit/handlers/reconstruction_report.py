@@ -19,8 +19,9 @@ class ReconstructionReport:
     """Adds ``loss`` and ``explained`` of an epoch to the metrics.
 
     ``explained`` is the share of the hidden pixels' variance within their patches that the prediction explains: 0 for
-    one that knows no more than each patch's mean, 1 for a perfect one; larger is better. It reports what its own
-    process evaluates.
+    one that knows no more than each patch's mean, 1 for a perfect one; larger is better. Where the loss normalises no
+    patches it is the share of their mean square: 0 for a prediction of zeros. Both are over all hidden pixels, however
+    the images are batched. It reports what its own process evaluates.
 
     Args:
         loss: of the predictions and the images, such as :class:`MaskedPatchLoss`.
@@ -48,19 +49,21 @@ class ReconstructionReport:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._report)
 
     def _begin(self) -> None:
-        self._images, self._loss, self._of_means = 0, 0.0, 0.0
+        self._images, self._patches, self._loss, self._of_zeros = 0, 0, 0.0, 0.0
 
     @torch.no_grad()
     def _collect(self, engine: Engine) -> None:
         pred, images = engine.state.output["pred"], engine.state.output["label"]
         nothing = {**pred, "reconstruction": torch.zeros_like(pred["reconstruction"])}
+        patches = int(pred["hidden"].sum())  # the loss is a mean over these: absent channels hide fewer
         self._images += len(images)
-        self._loss += len(images) * float(self.loss(pred, images))
-        self._of_means += len(images) * float(self.loss(nothing, images))
+        self._patches += patches
+        self._loss += patches * float(self.loss(pred, images))
+        self._of_zeros += patches * float(self.loss(nothing, images))
 
     def _report(self, engine: Engine) -> None:
-        explained = 1 - self._loss / self._of_means if self._of_means else float("nan")
-        figures = {"loss": self._loss / self._images, "explained": explained}
+        explained = 1 - self._loss / self._of_zeros if self._of_zeros else float("nan")
+        figures = {"loss": self._loss / max(1, self._patches), "explained": explained}
         engine.state.metrics |= {self.prefix + name: value for name, value in figures.items()}
         if self.output_dir is not None:
             known = {name: None if value != value else value for name, value in figures.items()}

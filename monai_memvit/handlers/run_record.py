@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import uuid
@@ -154,6 +155,10 @@ class RunRecorder(MLFlowHandler):
         for name, value in params.items():
             if known.get(name, str(value)) != str(value):
                 self.client.set_tag(self.cur_run.info.run_id, f"resumed_{name}", value)
+
+    def _log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
+        """Classes may be named as no metric of MLflow can be: ``nodule (> 3 mm)``."""
+        super()._log_metrics({re.sub(r"[^/\w. -]", "_", name): value for name, value in metrics.items()}, step)
 
     def _log_validation(self, engine: Engine) -> None:
         if self.cur_run is not None:

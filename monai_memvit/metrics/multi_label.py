@@ -45,7 +45,7 @@ def multi_label_areas(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Te
         AUC and AUPRC (average precision), each ``(K,)``; NaN for a class of one value only.
 
     Raises:
-        ValueError: when shapes differ, there are no images, or a label is none of 0, 1 and −1.
+        ValueError: when shapes differ, there are no images, a label is none of 0, 1 and −1, or a probability is none.
     """
     _check(probabilities, labels)
     classes = list(zip(probabilities.unbind(1), labels.unbind(1)))
@@ -96,12 +96,15 @@ def finding_calibration(probabilities: Tensor, labels: Tensor, bins: int = 15) -
 
     Returns:
         the bins.
+
+    Raises:
+        ValueError: as :func:`known_labels`.
     """
-    known = labels >= 0
-    if not known.any():
+    known = known_labels(probabilities, labels)
+    if not len(known[0]):
         empty = torch.full((bins,), float("nan"))
         return CalibrationBins(empty, empty, torch.zeros(bins))
-    columns = (column[known][None, None].float() for column in (probabilities, labels))
+    columns = (column[None, None].float() for column in known)
     return CalibrationBins(*(values[0, 0] for values in calibration_binning(*columns, num_bins=bins)))
 
 
@@ -114,8 +117,13 @@ def known_labels(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]
 
     Returns:
         probabilities and int64 labels of these.
+
+    Raises:
+        ValueError: when a probability is NaN or outside [0, 1]: torchmetrics would take all of them for logits.
     """
     known = labels >= 0
+    if not ((probabilities >= 0) & (probabilities <= 1))[known].all():
+        raise ValueError("probabilities must be numbers from 0 to 1: take the sigmoid of logits; NaN is no prediction.")
     return probabilities[known], labels[known].long()
 
 

@@ -27,7 +27,7 @@ def choose_threshold(probabilities: Tensor, labels: Tensor, sensitivity: float |
         the threshold; NaN where only one value is known.
 
     Raises:
-        ValueError: when the sensitivity is not above 0 and at most 1.
+        ValueError: when the sensitivity is not above 0 and at most 1, or a probability is NaN or outside [0, 1].
     """
     if sensitivity is not None and not 0 < sensitivity <= 1:
         raise ValueError(f"sensitivity must be above 0 and at most 1, got {sensitivity}.")

@@ -14,7 +14,7 @@ from monai.utils import set_determinism
 
 from .conftest import BUNDLES, ROOT
 
-CONFIGS = sorted(path for bundle in BUNDLES.values() for path in (bundle / "configs").glob("*.yaml"))
+CONFIGS = sorted((ROOT / "bundles").glob("*/configs/*.yaml"))
 each_bundle = pytest.mark.parametrize("name", BUNDLES)
 MANDATORY = {
     "version", "monai_version", "pytorch_version", "numpy_version", "required_packages_version", "task", "description",
@@ -118,6 +118,14 @@ def test_false_on_the_command_line_is_false(
     parser[knob] = word
     assert parser.get_parsed_content(read) is meant
     assert f"@{knob}'" not in yaml.dump(parser.get()), "handlers read what was understood, not the word"
+
+
+def test_operating_points_are_chosen_on_validation_whatever_lies_below() -> None:
+    parser = ConfigParser()
+    names = ("train", "evaluate", "operating_points")
+    parser.read_config([str(BUNDLES["chest"] / "configs" / f"{name}.yaml") for name in names])
+    assert parser["validate::dataset::data::section"] == "validation"
+    assert [h["_target_"].split(".")[-1] for h in parser["validate::handlers"]][-1] == "ChooseOperatingPoints"
 
 
 def test_tables_with_names_are_not_tracked_unless_asked_for() -> None:

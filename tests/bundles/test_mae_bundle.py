@@ -115,6 +115,16 @@ def test_false_on_the_command_line_is_false(knob: str, read: str, word: object, 
     assert f"@{knob}'" not in yaml.dump(parser.get())
 
 
+@pytest.mark.parametrize(("epochs", "interval"), [(3, 3), (800, 10)])
+def test_a_short_training_is_validated_at_its_end(epochs: int, interval: int) -> None:
+    parser = ConfigParser()
+    parser.read_config(str(BUNDLE / "configs" / "train.yaml"))
+    parser["max_epochs"] = epochs
+    (handler,) = [h for h in parser["train::handlers"] if h["_target_"].endswith("ValidationHandler")]
+    parser["found"] = handler["interval"]
+    assert parser.get_parsed_content("found") == interval
+
+
 @pytest.mark.slow
 def test_pretrain_evaluate_and_fill_classifiers(bundle: BundleCommand) -> None:
     bundle("train.yaml", "--max_epochs", "2", *SMALL)

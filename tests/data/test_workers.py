@@ -23,6 +23,8 @@ def judge(task: str) -> str:
         os._exit(7)
     if task == "wrong":
         raise ValueError("line 3 is wrong")
+    if task == "wordless":
+        raise ValueError
     if task == "crash":
         raise RuntimeError("ITK says no")
     if task == "threads":
@@ -59,6 +61,10 @@ def test_errors_become_causes_in_this_process(preload: Sequence[str]) -> None:
     found = by_position(run_each(judge, ["fine", "wrong", "crash", "threads"], 0, preload))
     expected = {0: ("fine", ""), 1: (None, "line 3 is wrong"), 2: (None, "RuntimeError: ITK says no"), 3: ("1", "")}
     assert found == expected and torch.get_num_threads() == before
+
+
+def test_an_error_without_words_is_no_success() -> None:
+    assert by_position(run_each(judge, ["wordless"], 0)) == {0: (None, "ValueError()")}
 
 
 def test_itk_is_held_to_one_thread_and_let_go() -> None:

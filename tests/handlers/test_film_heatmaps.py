@@ -48,10 +48,12 @@ def films(tmp_path: Path) -> list[dict[str, Any]]:
     return items
 
 
-def run(items: list[dict[str, Any]], folder: Path, contributions: Any = shares, **options: Any) -> list[dict[str, str]]:
+def run(
+    items: list[dict[str, Any]], folder: Path, contributions: Any = shares, names: Any = FINDINGS, **options: Any
+) -> list[dict[str, str]]:
     network = MeanOfPatches()
     queries = [{"sample_id": f["sample_id"], "image": str(folder / f"{i}.npy")} for i, f in enumerate(items)]
-    handler = FilmHeatmaps(network, contributions, str(folder / "out"), FINDINGS, queries, **options)
+    handler = FilmHeatmaps(network, contributions, str(folder / "out"), names, queries, **options)
     evaluator = SupervisedEvaluator(
         device=torch.device("cpu"),
         val_data_loader=DataLoader(items, batch_size=2, num_workers=0),
@@ -110,6 +112,28 @@ def test_the_network_sees_whole_batches_again(films: list[dict[str, Any]], tmp_p
 
     run(films, tmp_path, contributions=watched, films=2, top=1)
     assert seen == [[100, 101], [102]]
+
+
+def test_contributions_are_those_of_the_evaluated_network(films: list[dict[str, Any]], tmp_path: Path) -> None:
+    """A fresh network is in training mode, and MONAI's evaluator goes back to it after the forward pass."""
+    modes = []
+
+    def watched(network: MeanOfPatches, x: torch.Tensor, **known: torch.Tensor) -> torch.Tensor:
+        modes.append((network.training, torch.is_grad_enabled()))
+        return shares(network, x, **known)
+
+    run(films, tmp_path, contributions=watched, top=1)
+    assert modes == [(False, True)] * 2
+
+
+def test_findings_of_any_name_have_files_of_their_own(films: list[dict[str, Any]], tmp_path: Path) -> None:
+    for names in (["积液", "肺炎", "结节"], ["mass +", "Mass -", "mass/"]):
+        rows = run(films[:1], tmp_path, names=names)
+        assert [row["finding"] for row in rows] == [names[2], names[1]]
+        assert len({row["map"].casefold() for row in rows}) == 2
+        assert float(np.load(tmp_path / "out" / rows[0]["map"]).max()) == pytest.approx(
+            1.5 * float(np.load(tmp_path / "out" / rows[1]["map"]).max())
+        )
 
 
 def test_some_films_of_many(films: list[dict[str, Any]], tmp_path: Path) -> None:

@@ -43,6 +43,12 @@ def test_without_points_there_are_no_decisions(tmp_path: Path) -> None:
     assert {row["decision_effusion"] for row in table(tmp_path)} == {""}
 
 
+def test_a_prediction_that_is_no_number_is_not_absent(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="1 of 2 images are no probabilities"):
+        table(tmp_path, [[BATCHES[0][0], {"pred": torch.tensor([0.1, float("nan")]), "sample_id": 7}]])
+    assert not (tmp_path / "out").exists()
+
+
 def test_films_without_ids_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="sample_id"):
         table(tmp_path, [[{"pred": torch.tensor([0.1, 0.2])}]])

@@ -50,6 +50,20 @@ def test_the_scale_of_explained() -> None:
     assert run(MaskedPatchLoss(), images, torch.zeros_like(images)).state.metrics["val_explained"] == 0
 
 
+def test_figures_are_means_over_hidden_pixels_however_images_are_batched() -> None:
+    images, guesses = torch.rand(2, 5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    hidden = torch.ones(5, 1, 2, 2, dtype=torch.bool)
+    hidden[3:, :, 1] = False  # as where channels are absent
+    pred, found = {"reconstruction": guesses, "hidden": hidden}, []
+    for parts in ([slice(0, 5)], [slice(0, 4), slice(4, 5)]):
+        engine = Engine(lambda _, part: {"pred": {n: v[part] for n, v in pred.items()}, "label": images[part]})
+        ReconstructionReport(MaskedPatchLoss()).attach(engine)
+        engine.run(parts)
+        found.append(engine.state.metrics)
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+    assert found[0]["val_loss"] == pytest.approx(float(MaskedPatchLoss()(pred, images)), rel=1e-5)
+
+
 def test_a_second_run_begins_anew(tmp_path: Path) -> None:
     images = torch.rand(5, 1, 8, 8)
     engine = run(MaskedPatchLoss(), images, torch.zeros_like(images), tmp_path)

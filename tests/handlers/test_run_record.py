@@ -153,6 +153,17 @@ def test_metrics_of_the_validation_go_into_the_same_run(uri, tmp_path):
 
 
 @pytest.mark.slow
+def test_classes_of_any_name_have_metrics(uri, tmp_path):
+    validator = Engine(lambda engine, batch: None)
+    validator.add_event_handler(
+        Events.EPOCH_COMPLETED, lambda: validator.state.metrics.update({"val_auc_nodule (> 3 mm)": 0.5})
+    )
+    _train(uri, tmp_path, step=lambda engine, batch: validator.run([0]) and 0.0, validator=validator)
+    _, (run,) = _runs(uri)
+    assert run.info.status == "FINISHED" and run.data.metrics["val_auc_nodule __ 3 mm_"] == 0.5
+
+
+@pytest.mark.slow
 def test_the_configuration_of_a_bundle_is_logged_without_what_is_omitted(uri, tmp_path):
     recorder = {"_target_": "monai_memvit.handlers.RunRecorder", "run_name": "configured", "experiment_name": "study"}
     recorder |= {"tracking_uri": "@tracking_uri", "omit": ["tracking_uri", "images"], "iteration_log": False}

@@ -85,6 +85,8 @@ def test_calibration_of_nothing_is_no_number() -> None:
         (torch.rand(0, 3), torch.zeros(0, 3), "N > 0"),
         (torch.rand(1, 1), torch.tensor([[2.0]]), "2.0"),
         (torch.rand(1, 1), torch.tensor([[float("nan")]]), "nan"),
+        (torch.tensor([[0.2], [float("nan")]]), torch.tensor([[0.0], [1.0]]), "NaN"),
+        (torch.tensor([[0.2], [1.7]]), torch.tensor([[0.0], [1.0]]), "sigmoid"),
     ],
 )
 def test_what_does_not_fit_is_refused(probabilities: torch.Tensor, labels: torch.Tensor, word: str) -> None:

@@ -71,6 +71,14 @@ def test_an_impossible_sensitivity_is_refused(wanted: float) -> None:
         choose_threshold(torch.rand(3), torch.tensor([0, 1, 1]), wanted)
 
 
+@pytest.mark.parametrize("strange", [float("nan"), -2.0, 3.0])
+def test_logits_and_nan_are_refused(strange: float) -> None:
+    columns = torch.tensor([0.2, 0.4, strange]), torch.tensor([0, 1, 1])
+    for figure in (choose_threshold, lambda *known: threshold_figures(*known, 0.5)):
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            figure(*columns)
+
+
 def test_worth_of_decisions(columns: tuple[torch.Tensor, torch.Tensor]) -> None:
     probabilities, labels = (column[columns[1] >= 0].numpy() for column in columns)
     passed, wrong, missed, found = confusion_matrix(labels, probabilities >= np.float32(0.48)).ravel()

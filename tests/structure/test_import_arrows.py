@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clinical": _BELOW_TOP,
     "label": _BELOW_TOP,
     "benchmarks": _BELOW_TOP,
-    "__main__": {*_BELOW_TOP, "clinical", "label", "benchmarks"},
+    "commands": _BELOW_TOP,
+    "__main__": {*_BELOW_TOP, "clinical", "label", "benchmarks", "commands"},
 }
 VERSION = f"{PACKAGE}.__version__"
 

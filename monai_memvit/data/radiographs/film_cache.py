@@ -162,10 +162,7 @@ def _cache_film(pipeline: FilmPipeline, folder: Path, path: Path) -> tuple[Path,
 
 
 def _name(path: Path, pipeline: FilmPipeline) -> str:
-    from ...transforms.radiograph.quiet import quiet
-
-    with quiet():  # what is odd in a header is told when the film is read
-        names = read_dicom_names(path)
+    names = read_dicom_names(path)
     instance = "" if names is None else names.instance
     told = json.dumps([instance, _file_digest(path), pipeline.digest(), __version__])
     digits = blake2b(told.encode("utf-8"), digest_size=16).hexdigest()

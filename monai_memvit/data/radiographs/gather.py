@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def find_films(source: Path, options: RadiographOptions, progress: bool = True) 
     Raises:
         ValueError: where the label files cannot be read as a whole, or splits do not separate patients.
     """
-    files = visible_files(source)
+    files, unnamed = _named_in_utf8(visible_files(source))
     table = read_labels(source, files, options.labels)
     findings = choose_findings(table.findings, options.findings, options.policy)
     unwanted = [film for film in table.films if _is_other_view(film, options)]
@@ -80,7 +81,15 @@ def find_films(source: Path, options: RadiographOptions, progress: bool = True) 
         for (told, path), patient in zip(matched, patients, strict=True)
     ]
     other_views = Counter(film.view for film in unwanted)
-    return FoundSet(films, findings, table, other_views, [*table.problems, *unmatched], [*table.notes, *notes])
+    problems, notes = [*table.problems, *unmatched], [*table.notes, *notes, *unnamed]
+    return FoundSet(films, findings, table, other_views, problems, notes)
+
+
+def _named_in_utf8(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Files whose names can stand in a datalist or a report, and what to do about the others."""
+    named = [path for path in files if not any("\udc80" <= letter <= "\udcff" for letter in str(path))]
+    others = len(files) - len(named)
+    return named, [f"{others} files were not looked at, their names are not UTF-8: rename them"] if others else []
 
 
 def _is_other_view(film: LabelledFilm, options: RadiographOptions) -> bool:

@@ -93,14 +93,19 @@ def _new_films(
     items, rows = [], []
     for path in paths:
         if path in cached:
-            key = f"new:{path.relative_to(root).as_posix()}"
+            key = f"new:{_in_utf8(path.relative_to(root).as_posix())}"
             item = _item(cached[path].file, key, path, identity)
             items.append(item)
-            rows.append([item["sample_id"], str(path), item["image"]])
-    broken = {str(problem.path): problem.cause for problem in problems}
+            rows.append([item["sample_id"], _in_utf8(str(path)), item["image"]])
+    broken = {_in_utf8(str(problem.path)): _in_utf8(problem.cause) for problem in problems}
     atomic_write_text(work_dir / _LEFT_OUT, "".join(f"{path}: {cause}\n" for path, cause in broken.items()))
     atomic_write_text(work_dir / _NAMES, _table([["sample_id", "film", "image"], *rows]))
     return items, broken
+
+
+def _in_utf8(text: str) -> str:
+    """A path that can be written down: the names of old exports are in Latin-1, whose bytes are shown as numbers."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _films(source: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from ..datalist import SECTIONS, Datalist
 from ..fingerprint import content_fingerprint
 from ..identity import IDENTITY_FILE, IdentityKey, id_map
 from .duplicates import films_to_drop, find_pairs
-from .film_cache import CachedFilm, FilmProblem, cache_films, remove_stale_films
+from .film_cache import FILMS, CachedFilm, FilmProblem, cache_films, remove_stale_films
 from .film_facts import pixel_hash_of, view_of
 from .film_report import report_films
 from .film_sections import film_sections
@@ -86,6 +86,8 @@ def _check_places(source: Path, out: Path) -> None:
         raise ValueError(f"{source} is no folder: give the folder of the films and their label file")
     if out.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"{out} lies inside {source}, where films are looked for: choose a folder elsewhere")
+    if source.resolve().is_relative_to((out / FILMS).resolve()):
+        raise ValueError(f"{source} is where {out} keeps prepared films: choose another folder for OUT")
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file: choose a folder")
     if (out / IDENTITY_FILE).exists():

@@ -12,21 +12,25 @@ _LAZY = {
     "MriSimulation": ".mri",
     "RadiographSimulation": ".radiographs",
     "SimulatedPatient": ".mri",
+    "SlideSimulation": ".slides",
     "simulate_film_combinations": ".radiographs",
     "simulate_mri": ".mri",
     "simulate_patient": ".mri",
     "simulate_radiographs": ".radiographs",
+    "simulate_slides": ".slides",
 }
 
 __all__ = [
     "MriSimulation",
     "RadiographSimulation",
     "SimulatedPatient",
+    "SlideSimulation",
     "simulate_film_combinations",
     "simulate_mri",
     "simulate_patches",
     "simulate_patient",
     "simulate_radiographs",
+    "simulate_slides",
 ]
 
 

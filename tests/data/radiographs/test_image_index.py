@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -63,6 +64,30 @@ def test_two_rows_for_one_file_are_refused(tmp_path: Path) -> None:
     assert found == {"b.png": "b.png"}
     assert problems["a.png"] == "line 3 names the same file a.png: keep one row"
     assert problems["a"] == "line 2 names the same file a.png: keep one row"
+
+
+def test_paths_agree_as_in_a_plain_comparison(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    paths = {"/".join(random.choice(["a", "b"], random.integers(0, 4)).tolist() + ["x.png"]) for _ in range(12)}
+    touch(tmp_path, *paths)
+    for key in [f"{start}x.png" for start in ("", "a/", "b/a/", "./b/b/", "a/b/a/", "z/a/a/b/b/")]:
+        parts = [part for part in key.split("/") if part != "."][::-1]
+        fitting = [path for path in paths if all(a == b for a, b in zip(parts, path.split("/")[::-1]))]
+        found, problems = match(tmp_path, key)
+        assert found == ({key: fitting[0]} if len(fitting) == 1 else {})
+        if len(fitting) > 1:
+            assert problems[key].startswith(f"{len(fitting)} files may be")
+
+
+def test_one_name_in_many_folders_is_looked_up_once_a_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [f"patient{number:03}/study1/view1_frontal.jpg" for number in range(200)]
+    files = [tmp_path / path for path in paths]
+    films = [LabelledFilm(f"train/{path}", (1,), "", None, "", "") for path in paths]
+    calls, relative_to = [], Path.relative_to
+    monkeypatch.setattr(Path, "relative_to", lambda path, *other: calls.append(path) or relative_to(path, *other))
+    matched, problems = match_films(films, files, tmp_path, progress=False)
+    assert [path for _, path in matched] == files and problems == []
+    assert len(calls) <= 2 * len(files)
 
 
 def write_header(path: Path, uid: str, patient: str = "") -> None:

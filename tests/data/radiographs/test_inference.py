@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,27 @@ def test_an_export_becomes_items(
     with open(tmp_path / "new" / "films.csv", newline="") as file:
         rows = {int(row["sample_id"]): Path(row["film"]).name for row in csv.DictReader(file)}
     assert [rows[item["sample_id"]] for item in cases] == ["IM1", "IM2.dcm", "c.png"]
+
+
+def test_an_export_may_have_names_in_latin_1(datalist: Path, write_film: WriteFilm, tmp_path: Path) -> None:
+    good, bad = (Path(os.fsdecode(os.fsencode(tmp_path / "export" / name) + b"\xfc.dcm")) for name in ("M", "S"))
+    write_film(tmp_path / "export" / "film", "Smith")
+    (tmp_path / "export" / "film").rename(good)
+    bad.write_bytes(b"no film")
+    cases = load_new_films(datalist, tmp_path / "export", tmp_path / "new")
+    assert len(cases) == 1 and len(cases.broken) == 1
+    assert "M\\udcfc.dcm" in (tmp_path / "new" / "films.csv").read_text()
+    assert "S\\udcfc.dcm" in (tmp_path / "new" / "left_out.txt").read_text()
+
+
+def test_a_film_without_preamble_or_ending_is_no_less_a_film(
+    datalist: Path, write_film: WriteFilm, tmp_path: Path
+) -> None:
+    for name in ("IM1", "IM2"):
+        write_film(tmp_path / "export" / name, "Smith")
+    (tmp_path / "export" / "IM2").write_bytes((tmp_path / "export" / "IM2").read_bytes()[132:])
+    first, second = load_new_films(datalist, tmp_path / "export", tmp_path / "new")
+    assert first["group_id"] == second["group_id"] and first["sample_id"] != second["sample_id"]
 
 
 def test_a_film_of_the_datalist_is_a_new_case_when_it_comes_as_one(datalist: Path, tmp_path: Path) -> None:

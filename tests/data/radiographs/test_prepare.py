@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -147,6 +148,21 @@ def test_places_that_cannot_be_are_refused(make_set: MakeSet, tmp_path: Path) ->
         prepare(source, source / "out")
     with pytest.raises(ValueError, match="is a file"):
         prepare(source / "films", source / "labels.csv")
+    ours = source / "films" / "ab" / "notes.json"
+    ours.parent.mkdir()
+    ours.write_text("{}")
+    with pytest.raises(ValueError, match="is where .*set keeps prepared films: choose another folder for OUT"):
+        prepare(source / "films", source, labels=LabelOptions([source / "labels.csv"]))
+    assert ours.exists()
+
+
+def test_names_that_are_not_utf8_are_passed_over_and_told(make_set: MakeSet, tmp_path: Path) -> None:
+    source = make_set()
+    film = source / "films" / "p0" / "0.png"
+    film.rename(Path(os.fsdecode(os.fsencode(film.parent / "M") + b"\xfc.png")))
+    report = prepare(source, tmp_path / "out")
+    assert [problem.film for problem in report.problems] == ["p0/0.png"] and sum(report.films.values()) == 39
+    assert any("1 files were not looked at" in note for note in report.notes)
 
 
 def test_a_set_without_a_usable_film_is_refused(make_set: MakeSet, tmp_path: Path) -> None:

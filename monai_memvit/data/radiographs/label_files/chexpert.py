@@ -61,7 +61,9 @@ def read_chexpert(tables: Sequence[CsvTable]) -> LabelFile:
     ]
     if any(film.split is None for film in films):
         films = [LabelledFilm(f.key, f.labels, f.patient, None, f.view, f.where) for f in films]
-    return LabelFile("CheXpert", [table.path for table in tables], findings, films)
+    some = [name for name in CHEXPERT_FINDINGS if name not in findings and any(name in t.columns for t in tables)]
+    notes = [f"only some of the label files have {', '.join(some)}: left out of the findings"] if some else []
+    return LabelFile("CheXpert", [table.path for table in tables], findings, films, [], notes)
 
 
 def _film(where: str, key: str, view: str, cells: list[str]) -> LabelledFilm:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .any_csv import CsvColumns, read_any_csv
@@ -73,7 +73,9 @@ def read_labels(source: Path, files: Sequence[Path], options: LabelOptions = Lab
         raise ValueError(f"{source} holds label files of several sets: {_listed(by_kind, known)}: {_NAME_ONE}")
     if not known:
         return read_any_csv(_only(by_kind.get(_ANY, tables), source), options.columns)
-    return _read_known(known[0], by_kind, files, options.vote)
+    labels = _read_known(known[0], by_kind, files, options.vote)
+    idle = [table.path.name for table in tables if table.path not in labels.paths]
+    return replace(labels, notes=[*labels.notes, f"not read: {', '.join(idle)}"]) if idle else labels
 
 
 _NAME_ONE = "name those to read (--labels A.csv,B.csv)"

@@ -57,7 +57,7 @@ def read_mimic(labels: CsvTable, metadata: CsvTable | None, split: CsvTable | No
     if films_of is None:
         raise ValueError(
             f"{labels.path} labels studies, and no file says which films they have: put mimic-cxr-2.0.0-metadata.csv "
-            "or mimic-cxr-2.0.0-split.csv beside it"
+            "and mimic-cxr-2.0.0-split.csv beside it, and name all of them where you name one (--labels)"
         )
     findings = [name for name in CHEXPERT_FINDINGS if name in labels.columns]
     studies = {
@@ -78,6 +78,7 @@ def read_mimic(labels: CsvTable, metadata: CsvTable | None, split: CsvTable | No
             films.append(LabelledFilm(key, found, subject, splits.get(key), one_view(view), where))
     paths = [table.path for table in (labels, metadata, split) if table is not None]
     notes = [] if metadata is not None else ["no metadata file: the views are unknown unless the films are DICOM"]
+    notes += [] if split is not None else ["no split file: the official split is not kept"]
     return LabelFile("MIMIC-CXR-JPG", paths, findings, films, problems, notes)
 
 

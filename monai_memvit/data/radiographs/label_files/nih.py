@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from .film_labels import LabelFile, LabelledFilm, LeftOutFilm, is_no_finding
+from .film_labels import MISSING, LabelFile, LabelledFilm, LeftOutFilm, is_no_finding
 from .table import CsvTable
 from .views import one_view
 
@@ -22,7 +22,8 @@ _FINDINGS = (
 def read_nih(tables: Sequence[CsvTable], files: Sequence[Path]) -> LabelFile:
     """Read the findings, patients, views and official splits of ChestX-ray14 (Wang et al. 2017).
 
-    ``Finding Labels`` names the findings of a film, joined by ``|``; all others are not there. ``train_val_list.txt``
+    ``Finding Labels`` names the findings of a film, joined by ``|``; all others are not there. A blank cell, which the
+    official file has not, says nothing of any. ``train_val_list.txt``
     and ``test_list.txt`` among the files give the official split; a film in neither is left out.
 
     Args:
@@ -31,20 +32,20 @@ def read_nih(tables: Sequence[CsvTable], files: Sequence[Path]) -> LabelFile:
     """
     splits, lists = _splits(files)
     rows = [
-        (key, patient, view, _names(findings), where)
+        (key, patient, view, _names(findings), bool(findings), where)
         for table in tables
         for where, (key, findings, patient, view) in table.rows(
             "Image Index", "Finding Labels", _if_there(table, "Patient ID"), _if_there(table, "View Position")
         )
     ]
-    others = {name for *_, names, _ in rows for name in names} - set(_FINDINGS)
+    others = {name for *_, names, _, _ in rows for name in names} - set(_FINDINGS)
     findings = [*_FINDINGS, *sorted(others)]
     films, problems = [], []
-    for key, patient, view, names, where in rows:
+    for key, patient, view, names, told, where in rows:
         if splits and key not in splits:
             problems.append(LeftOutFilm(key, where, f"the film is in none of {', '.join(_LISTS)}: add it to one"))
             continue
-        labels = tuple(int(name in names) for name in findings)
+        labels = tuple(int(name in names) if told else MISSING for name in findings)
         films.append(LabelledFilm(key, labels, patient, splits.get(key), one_view(view), where))
     return LabelFile("NIH ChestX-ray14", [*(t.path for t in tables), *lists], findings, films, problems)
 

@@ -9,14 +9,14 @@ from .table import CsvTable, parse_finding
 
 __all__ = ["RSNA_COLUMNS", "read_rsna"]
 
-RSNA_COLUMNS = frozenset({"patientId", "Target"})
+RSNA_COLUMNS = frozenset({"patientId", "x", "y", "width", "height", "Target"})
 
 
 def read_rsna(tables: Sequence[CsvTable]) -> LabelFile:
     """Read which films of the RSNA challenge (Shih et al. 2019) show a lung opacity.
 
     Args:
-        tables: with the columns ``patientId`` and ``Target``; several rows may be of one film.
+        tables: with the columns ``patientId``, ``Target`` and those of a box; several rows may be of one film.
 
     Raises:
         ValueError: for a target that is neither 0 nor 1.

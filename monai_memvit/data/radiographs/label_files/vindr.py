@@ -12,6 +12,16 @@ from .table import CsvTable, parse_finding
 __all__ = ["VOTES", "is_vindr_boxes", "is_vindr_columns", "read_vindr"]
 
 VOTES = ("majority", "any")
+VINDR_FINDINGS = frozenset(
+    {
+        *("Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Clavicle fracture", "Consolidation"),
+        *("Edema", "Emphysema", "Enlarged PA", "ILD", "Infiltration", "Lung Opacity", "Lung cavity", "Lung cyst"),
+        *("Mediastinal shift", "Nodule/Mass", "Pleural effusion", "Pleural thickening", "Pneumothorax"),
+        *("Pulmonary fibrosis", "Rib fracture", "Other lesion", "COPD", "Lung tumor", "Pneumonia", "Tuberculosis"),
+        *("Other disease", "Other diseases", "No finding"),
+    }
+)
+_ENOUGH = 3  # any CSV may have image_id and a finding or two, and then a column of patients that is not to be missed
 _NO_NAMES = ("image_id", "rad_id", "rad_ID")
 Votes = dict[str, dict[str, set[str]]]  # image -> reader -> findings
 
@@ -22,7 +32,7 @@ def is_vindr_boxes(columns: Sequence[str]) -> bool:
     Args:
         columns: of the table.
     """
-    return {"image_id", "class_name"} <= {*columns}
+    return {"image_id", "class_name", "x_min"} <= {*columns}
 
 
 def is_vindr_columns(columns: Sequence[str]) -> bool:
@@ -31,7 +41,7 @@ def is_vindr_columns(columns: Sequence[str]) -> bool:
     Args:
         columns: of the table.
     """
-    return "image_id" in columns and "class_name" not in columns and any(map(is_no_finding, columns))
+    return "image_id" in columns and len({*columns} & VINDR_FINDINGS) >= _ENOUGH
 
 
 def read_vindr(tables: Sequence[CsvTable], vote: str) -> LabelFile:
@@ -41,12 +51,12 @@ def read_vindr(tables: Sequence[CsvTable], vote: str) -> LabelFile:
     calls a tie uncertain; ``any`` takes what one of them saw. Patients are not told.
 
     Args:
-        tables: all of boxes, or all of image-level columns; the words ``train`` and ``test`` in their names give the
+        tables: all of boxes, or all of image-level columns; the word ``train`` or ``test`` in their names gives the
             split where there are several.
         vote: ``majority`` or ``any``.
 
     Raises:
-        ValueError: for another vote, or a cell that is no label.
+        ValueError: for another vote, a cell that is no label, or a name of several that tells no split.
     """
     if vote not in VOTES:
         raise ValueError(f"vote is {vote!r}: take one of {', '.join(VOTES)}")
@@ -98,4 +108,7 @@ def _count(votes: dict[str, set[str]], names: Sequence[str], vote: str) -> tuple
 def _split(path: Path, tables: int) -> str | None:
     if tables == 1:
         return None
-    return "test" if "test" in path.name.lower() else "train"
+    found = [split for split in ("train", "test") if split in path.name.lower()]
+    if len(found) != 1:
+        raise ValueError(f"{path}: of several label files each is named after its split, train or test: rename it")
+    return found[0]

@@ -71,6 +71,12 @@ def test_nih(write: Write, tmp_path: Path) -> None:
     assert labels.films[1].where == "Data_Entry_2017.csv, line 3"
 
 
+def test_nih_a_blank_cell_says_nothing(write: Write, tmp_path: Path) -> None:
+    write("Image Index,Finding Labels,Patient ID", "a.png,Mass,1", "b.png,,1", "c.png,No Finding,2", name="nih.csv")
+    found = {film.key: set(film.labels) for film in read(tmp_path).films}
+    assert found == {"a.png": {0, 1}, "b.png": {MISSING}, "c.png": {0}}
+
+
 def test_nih_splits(write: Write, tmp_path: Path) -> None:
     nih(write)
     (tmp_path / "train_val_list.txt").write_text("00000001_000.png\n")
@@ -122,6 +128,15 @@ def test_chexpert_without_a_patient_is_refused(write: Write, tmp_path: Path) -> 
         read(tmp_path)
 
 
+def test_chexpert_findings_that_a_file_lacks_are_told(write: Write, tmp_path: Path) -> None:
+    write(CHEXPERT, "train/patient00001/study1/v.jpg,Female,68,Frontal,AP" + ",1" * 14, name="train.csv")
+    five = "Atelectasis,Cardiomegaly,Consolidation,Edema,Pleural Effusion"
+    write(f"Path,{five}", "test/patient64741/study1/v.jpg,0,0,1,0,0", name="test.csv")
+    labels = read(tmp_path)
+    assert sorted(labels.findings) == five.split(",")
+    assert len(labels.notes) == 1 and "Pneumothorax" in labels.notes[0] and "Edema" not in labels.notes[0]
+
+
 def mimic(folder: Path) -> None:
     """One study of two films, one without a label, as the compressed files that PhysioNet has."""
     files = {
@@ -156,10 +171,12 @@ def test_mimic_needs_films_and_one_labeller(tmp_path: Path) -> None:
     other.write_bytes(labels.read_bytes())
     with pytest.raises(ValueError, match=r"several label files.*chexpert\.csv\.gz.*negbio\.csv\.gz.*--labels"):
         read(tmp_path)
-    with pytest.raises(ValueError, match="no file says which films they have.*metadata"):
+    with pytest.raises(ValueError, match="no file says which films they have.*metadata.*--labels"):
         read(tmp_path, files=[labels])
     beside = [tmp_path / f"mimic-cxr-2.0.0-{name}.csv.gz" for name in ("metadata", "split")]
     assert len(read(tmp_path, files=[labels, *beside]).films) == 2
+    without_split = read(tmp_path, files=[labels, beside[0]])
+    assert any("official split is not kept" in note for note in without_split.notes)
 
 
 BOXES = (
@@ -198,6 +215,27 @@ def test_vindr_columns_go_before_boxes(write: Write, tmp_path: Path) -> None:
     assert [(f.key, f.labels, f.split) for f in labels.films] == [("i9", (0, 0), "test"), ("i1", (1, 0), "train")]
 
 
+def test_vindr_files_that_tell_no_split_are_named(write: Write, tmp_path: Path) -> None:
+    for name in ("one.csv", "image_labels_train.csv"):
+        write("image_id,Cardiomegaly,Pneumonia,No finding", f"{name},0,0,1", name=name)
+    with pytest.raises(ValueError, match=r"one\.csv: of several label files each is named after its split"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("image_id,class_name,patient_id,split", "i1,Nodule,7,test"),
+        ("image_id,Nodule,No finding,patient_id,split", "i1,1,0,7,test"),
+    ],
+)
+def test_tables_that_only_resemble_vindr_keep_their_patients(write: Write, tmp_path: Path, head: str, row: str) -> None:
+    write(head, row)
+    labels = read(tmp_path)
+    assert labels.kind == "CSV" and [(f.key, f.patient, f.split) for f in labels.films] == [("i1", "7", "test")]
+    assert shown(labels) == {"i1": {"Nodule"}}
+
+
 def test_rsna_boxes_of_a_film_are_one_label(write: Write, tmp_path: Path) -> None:
     head = "patientId,x,y,width,height,Target"
     write(head, "p1,,,,,0", "p2,264,152,213,379,1", "p2,562,152,256,453,1", name="stage_2_train_labels.csv")
@@ -206,6 +244,7 @@ def test_rsna_boxes_of_a_film_are_one_label(write: Write, tmp_path: Path) -> Non
     assert (labels.kind, labels.findings) == ("RSNA pneumonia", ["Lung Opacity"])
     assert [(film.key, film.labels) for film in labels.films] == [("p1", (0,)), ("p2", (1,))]
     assert "one patient may stand in two sections" in labels.notes[0]
+    assert labels.notes[1] == "not read: stage_2_detailed_class_info.csv"
     write(head, "p1,,,,,-1", name="stage_2_train_labels.csv")
     with pytest.raises(ValueError, match="line 2: Target is '-1': give 0 or 1"):
         read(tmp_path)
@@ -213,7 +252,7 @@ def test_rsna_boxes_of_a_film_are_one_label(write: Write, tmp_path: Path) -> Non
 
 def test_two_sets_in_one_folder_are_told_apart_by_the_user(write: Write, tmp_path: Path) -> None:
     nih(write)
-    write("patientId,Target", "p1,0", name="rsna.csv")
+    write("patientId,x,y,width,height,Target", "p1,,,,,0", name="rsna.csv")
     with pytest.raises(ValueError, match=r"several sets: NIH ChestX-ray14: .*Data_Entry_2017\.csv; RSNA pneumonia: "):
         read(tmp_path)
     assert read(tmp_path, files=[tmp_path / "rsna.csv"]).kind == "RSNA pneumonia"

@@ -1,0 +1,42 @@
+"""Preparing whole slides: from a folder of slides to tiles of a known scale, each with its place in micrometres."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+# name -> module; they need pyarrow, openslide, wsidicom or torch, so they are loaded on first use.
+_HOMES = {
+    "Level": ".readers.slide",
+    "SlideError": ".readers.slide",
+    "SlideIndexReport": ".report",
+    "SlideOptions": ".slide_options",
+    "SlideProblem": ".report",
+    "SlideReader": ".readers.slide",
+    "SlideReport": ".report",
+    "SlideTiles": ".tiles",
+    "TileFeatures": ".features",
+    "TileGrid": ".grid",
+    "TileIndex": ".tile_index",
+    "TileOptions": ".slide_options",
+    "TissueMask": ".tissue",
+    "collate_bags": ".features",
+    "index_slide": ".indexing",
+    "load_tile_features": ".features",
+    "open_slide": ".readers.open_slide",
+    "prepare_slides": ".prepare",
+    "read_tile": ".tile_pixels",
+    "save_tile_features": ".features",
+    "tile_grid": ".grid",
+    "tiles_geojson": ".geojson",
+    "tiles_picture": ".thumbnail",
+    "tissue_mask": ".tissue",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __name__), name)

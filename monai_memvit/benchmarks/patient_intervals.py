@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,9 +10,7 @@ from torch import Tensor
 
 from ..metrics import bootstrap_intervals
 
-__all__ = ["patient_intervals", "run_figures"]
-
-_FIGURES = ("auc", "balanced_accuracy", "accuracy")
+__all__ = ["finding_figures", "patient_intervals", "run_figures"]
 
 
 def patient_intervals(
@@ -21,6 +19,7 @@ def patient_intervals(
     labels: Tensor,
     groups: Tensor,
     resamples: int = 1000,
+    figures: Callable[[Tensor, Tensor], Mapping[str, np.ndarray]] | None = None,
 ) -> dict[str, dict[str, tuple[float, float, float]]]:
     """Differences of means over runs, with 95 % intervals from whole patients drawn with replacement.
 
@@ -28,30 +27,34 @@ def patient_intervals(
     not drawn: the interval does not tell how another seed would end.
 
     Args:
-        runs: probabilities ``(N, K)`` of the same slices, by run.
+        runs: probabilities ``(N, K)`` of the same images, by run.
         pairs: the runs of either side by the name of the comparison; the first side is subtracted.
-        labels: ``(N,)`` int64.
+        labels: ``(N,)`` int64, or ``(N, K)`` of 0, 1 and −1 for several findings.
         groups: patients ``(N,)``.
         resamples: of the patients; one that lacks a class does not count.
+        figures: what is compared, such as :func:`finding_figures`; None takes :func:`run_figures`.
 
     Returns:
-        difference, lower and upper bound by comparison and by figure of :func:`run_figures`.
+        difference, lower and upper bound by comparison and by figure.
     """
+    measure = run_figures if figures is None else figures
     numbers = {run: number for number, run in enumerate(runs)}
     sides = {name: [[numbers[run] for run in side] for side in pair] for name, pair in pairs.items()}
 
     def differences(probabilities: Tensor, truth: Tensor) -> dict[str, float]:
         return {
             f"{name}/{figure}": float(values[other].mean() - values[base].mean())
-            for figure, values in run_figures(probabilities, truth).items()
+            for figure, values in measure(probabilities, truth).items()
             for name, (base, other) in sides.items()
         }
 
-    columns = [torch.stack(list(runs.values()), dim=1), labels]
+    columns = torch.stack(list(runs.values()), dim=1), labels
     found = differences(*columns)
-    intervals = bootstrap_intervals(differences, columns, groups, resamples, labels=labels)
+    classes = labels if labels.ndim == 1 else None  # a finding that a resample lacks makes its figures NaN
+    intervals = bootstrap_intervals(differences, columns, groups, resamples, labels=classes)
     return {
-        name: {figure: (found[key := f"{name}/{figure}"], *intervals[key]) for figure in _FIGURES} for name in pairs
+        name: {figure: (found[key := f"{name}/{figure}"], *intervals[key]) for figure in measure(*columns)}
+        for name in pairs
     }
 
 
@@ -74,6 +77,22 @@ def run_figures(probabilities: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
         "balanced_accuracy": np.mean([correct[truth == k].mean(0) for k in classes], axis=0),
         "accuracy": correct.mean(0),
     }
+
+
+def finding_figures(probabilities: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
+    """Area under the ROC curve of many runs at once, where an image has several findings.
+
+    Args:
+        probabilities: ``(N, R, K)`` of R runs.
+        labels: ``(N, K)`` of 0, 1, or −1 where unknown.
+
+    Returns:
+        ``auc`` ``(R,)``: the mean over the findings, each over the images where it is known; NaN where a finding has
+        one value only.
+    """
+    scores, truth = probabilities.double().numpy(), labels.numpy()
+    known = [truth[:, k] >= 0 for k in range(truth.shape[1])]
+    return {"auc": np.mean([_auc(scores[rows, :, k], truth[rows, k] == 1) for k, rows in enumerate(known)], axis=0)}
 
 
 def _auc(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:

@@ -14,7 +14,14 @@ from torch import Tensor
 
 from ..data import atomic_write
 
-__all__ = ["SlicePredictions", "load_predictions", "predict_slices", "predictions_path", "save_predictions"]
+__all__ = [
+    "SlicePredictions",
+    "load_arrays",
+    "load_predictions",
+    "predict_slices",
+    "predictions_path",
+    "save_predictions",
+]
 
 
 class SlicePredictions(NamedTuple):
@@ -80,12 +87,12 @@ def predictions_path(out: Path, run: dict[str, Any]) -> Path:
     return out.with_name(f"{out.stem}_predictions") / f"{name}.npz"
 
 
-def save_predictions(path: Path, predictions: SlicePredictions) -> None:
+def save_predictions(path: Path, predictions: NamedTuple) -> None:
     """Write them, whole or not at all.
 
     Args:
         path: a compressed ``npz``; its folder is made.
-        predictions: arrays by the names of their fields.
+        predictions: tensors on the CPU; they are kept by the names of their fields.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {name: column.numpy() for name, column in predictions._asdict().items()}
@@ -94,7 +101,7 @@ def save_predictions(path: Path, predictions: SlicePredictions) -> None:
 
 
 def load_predictions(path: Path) -> SlicePredictions:
-    """Read what :func:`save_predictions` wrote.
+    """Read the predictions of slices that :func:`save_predictions` wrote.
 
     Args:
         path: the ``npz``.
@@ -105,7 +112,22 @@ def load_predictions(path: Path) -> SlicePredictions:
     Raises:
         ValueError: when there is no such file.
     """
+    return SlicePredictions(**load_arrays(path))
+
+
+def load_arrays(path: Path) -> dict[str, Tensor]:
+    """Read what :func:`save_predictions` wrote.
+
+    Args:
+        path: the ``npz``.
+
+    Returns:
+        tensors by the names of the fields.
+
+    Raises:
+        ValueError: when there is no such file.
+    """
     if not path.exists():
         raise ValueError(f"{path} is missing: put it back, or take the run's line out of the study to repeat it.")
     with np.load(path, allow_pickle=False) as arrays:
-        return SlicePredictions(*(torch.from_numpy(arrays[name]) for name in SlicePredictions._fields))
+        return {name: torch.from_numpy(arrays[name]) for name in arrays.files}

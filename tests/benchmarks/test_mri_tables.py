@@ -112,7 +112,7 @@ def test_predictions_that_do_not_belong_together(study):
     rows, out = study
     path = predictions_path(out, rows[1])
     save_predictions(path, SlicePredictions(torch.eye(2), *(torch.arange(2),) * 2, torch.ones(2, dtype=torch.bool)))
-    with pytest.raises(ValueError, match="are of other slices"):
+    with pytest.raises(ValueError, match="are of other images"):
         patients_table(rows, out)
     path.unlink()
     with pytest.raises(ValueError, match="is missing"):

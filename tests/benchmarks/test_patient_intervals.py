@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from monai_memvit.benchmarks.patient_intervals import patient_intervals, run_figures
-from monai_memvit.metrics import classification_summary
+from monai_memvit.benchmarks.patient_intervals import finding_figures, patient_intervals, run_figures
+from monai_memvit.metrics import classification_summary, multi_label_summary
 
 
 def _scores(n: int, runs: int, classes: int, digits: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,3 +60,27 @@ def test_the_width_is_that_of_the_patients_and_not_of_the_slices():
     by_patient = (right[:, 1].double() - right[:, 0].double())[::5]
     assert difference == pytest.approx(float(by_patient.mean()))
     assert high - low == pytest.approx(2 * 1.96 * float(by_patient.std()) / patients**0.5, rel=0.08)
+
+
+def test_figures_of_findings_are_those_of_the_summary():
+    """Some labels are unknown; a finding that all films show has no area."""
+    generator = torch.Generator().manual_seed(3)
+    labels = torch.randint(-1, 2, (50, 3), generator=generator).float()
+    probabilities = (torch.rand(50, 4, 3, generator=generator) * 20).round() / 20
+    found = finding_figures(probabilities, labels)["auc"]
+    for run in range(4):
+        assert found[run] == pytest.approx(multi_label_summary(probabilities[:, run], labels, "abc")["auc"], abs=1e-6)
+    labels[:, 1] = 1
+    assert np.isnan(finding_figures(probabilities, labels)["auc"]).all()
+
+
+def test_differences_of_findings():
+    generator = torch.Generator().manual_seed(4)
+    labels = torch.randint(0, 2, (60, 2), generator=generator).float()
+    runs = {name: 0.7 * torch.rand(60, 2, generator=generator) + 0.3 * labels * (name != "a") for name in "abc"}
+    groups, pairs = torch.arange(60) // 3, {"x": ("a", "bc"), "y": ("b", "c")}
+    found = patient_intervals(runs, pairs, labels, groups, 200, finding_figures)
+    auc = {name: multi_label_summary(run, labels, "pq")["auc"] for name, run in runs.items()}
+    assert {*found["x"]} == {"auc"}
+    difference, low, high = found["x"]["auc"]
+    assert difference == pytest.approx((auc["b"] + auc["c"]) / 2 - auc["a"], abs=1e-6) and 0 < low < difference < high

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .shortcut_cues import FilmCues, cue_columns
 
-__all__ = ["FindingShortcuts", "cue_shortcuts", "pixel_shortcuts"]
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+__all__ = ["FindingShortcuts", "cue_shortcuts", "pixel_model", "pixel_shortcuts"]
 
 _FOLDS = 5
 _FEWEST = 20  # patients with a finding, and without: an AUC of fewer is mostly chance
@@ -115,20 +119,35 @@ def pixel_shortcuts(
 def _linear(
     pixels: np.ndarray, labels: np.ndarray, training: np.ndarray, judged: Mapping[str, np.ndarray]
 ) -> dict[str, float | None]:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    training = training[labels[training] >= 0]
-    if len(np.unique(labels[training])) < 2:
+    model = pixel_model(pixels[training], labels[training])
+    if model is None:
         return dict.fromkeys(judged)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=_STRENGTH, max_iter=1000))
-    model.fit(pixels[training], labels[training])
     known = {name: films[labels[films] >= 0] for name, films in judged.items()}
     return {
         name: _auc(labels[films], model.decision_function(pixels[films])) if len(films) else None
         for name, films in known.items()
     }
+
+
+def pixel_model(pixels: np.ndarray, labels: np.ndarray) -> Pipeline | None:
+    """Logistic regression on standardised pixels for one finding.
+
+    Args:
+        pixels: of the training films ``(N, D)``.
+        labels: 1, 0 or -1 (unknown) ``(N,)``; unknown ones are left out.
+
+    Returns:
+        scikit-learn's fitted model; None where the finding has one known value only.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    known = labels >= 0
+    if len(np.unique(labels[known])) < 2:
+        return None
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=_STRENGTH, max_iter=1000))
+    return model.fit(pixels[known], labels[known])
 
 
 def _auc(labels: np.ndarray, scores: np.ndarray) -> float | None:

@@ -10,6 +10,7 @@ __all__ = ["register"]
 # One module per benchmark, each with add_arguments(parser) and run_benchmark(args) -> exit code.
 _BENCHMARKS = {
     "attention": ("attention", "what attention costs as images grow, against its peers"),
+    "film-study": ("film_study", "attentions, masked pre-training and a linear pixel model on chest films"),
     "memory": ("memory", "what the memory costs: training step, inference and bytes"),
     "mri-study": ("mri_study", "MoViT against the same network without memory on MRI slices, sequences missing"),
     "patches-study": ("patches_study", "MoViT against the same network without memory, paired, on prepared patches"),

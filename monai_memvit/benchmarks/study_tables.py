@@ -34,13 +34,13 @@ class Predictions(Protocol):
     """What a run said of every image: probabilities ``(N, K)``, labels, and patients ``(N,)``."""
 
     @property
-    def probabilities(self) -> Tensor: ...  # noqa: D102
+    def probabilities(self) -> Tensor: ...
 
     @property
-    def labels(self) -> Tensor: ...  # noqa: D102
+    def labels(self) -> Tensor: ...
 
     @property
-    def groups(self) -> Tensor: ...  # noqa: D102
+    def groups(self) -> Tensor: ...
 
 
 def runs_of(rows: Runs, arm: str) -> Runs:

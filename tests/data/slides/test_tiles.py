@@ -182,6 +182,8 @@ def test_wrong_arguments_are_told(index: TileIndex, wrong: dict[str, Any], messa
         ("cmu_small_region.svs", "he", 2.0),
         ("tcga-cr-7395.svs", "he", 2.0),
         ("fluorescence_dapi.ndpi", "fluorescence", 2.0),
+        ("dicom_jpeg2000", "he", 29.0),
+        ("dicom_multi_level_bpaec", "fluorescence", 2.6),
     ],
 )
 def test_real_slides_are_read(wsi: Path, name: str, stain: str, mpp: float) -> None:

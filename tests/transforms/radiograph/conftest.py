@@ -99,3 +99,25 @@ def make_table() -> Callable[[int, list[int], int], Dataset]:
 def standard_window() -> Callable[[float, str, float, float], float]:
     """A window by the letter of the standard, one value at a time."""
     return _window
+
+
+RLE = "1.2.840.10008.1.2.5"
+OPTIONS = {
+    "rows": 6,
+    "columns": 5,
+    "number_of_frames": 1,
+    "samples_per_pixel": 1,
+    "photometric_interpretation": "MONOCHROME2",
+    "bits_allocated": 16,
+    "bits_stored": 12,
+    "pixel_representation": 0,
+    "pixel_keyword": "PixelData",
+}
+
+
+@pytest.fixture
+def coded(make_film: Callable[..., Dataset]) -> tuple[bytes, np.ndarray]:
+    film = make_film()
+    stored = np.frombuffer(film.PixelData, "<u2").reshape(6, 5)
+    film.compress(RLE, encoding_plugin="pydicom", generate_instance_uid=False)
+    return film.PixelData, stored

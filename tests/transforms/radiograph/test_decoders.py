@@ -3,36 +3,14 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
 import numpy as np
-import pytest
-from pydicom.dataset import Dataset
 
 from monai_memvit.transforms.radiograph.decoders import decode
 
-RLE = "1.2.840.10008.1.2.5"
-OPTIONS = {
-    "rows": 6,
-    "columns": 5,
-    "number_of_frames": 1,
-    "samples_per_pixel": 1,
-    "photometric_interpretation": "MONOCHROME2",
-    "bits_allocated": 16,
-    "bits_stored": 12,
-    "pixel_representation": 0,
-    "pixel_keyword": "PixelData",
-}
-
-
-@pytest.fixture
-def coded(make_film: Callable[..., Dataset]) -> tuple[bytes, np.ndarray]:
-    film = make_film()
-    stored = np.frombuffer(film.PixelData, "<u2").reshape(6, 5)
-    film.compress(RLE, encoding_plugin="pydicom", generate_instance_uid=False)
-    return film.PixelData, stored
+from .conftest import OPTIONS, RLE
 
 
 def test_a_frame(coded: tuple[bytes, np.ndarray]) -> None:

@@ -4,35 +4,14 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
 
 from monai_memvit.transforms.radiograph import isolated
 from monai_memvit.transforms.radiograph.isolated import decode_apart
 
-RLE = "1.2.840.10008.1.2.5"
-OPTIONS = {
-    "rows": 6,
-    "columns": 5,
-    "number_of_frames": 1,
-    "samples_per_pixel": 1,
-    "photometric_interpretation": "MONOCHROME2",
-    "bits_allocated": 16,
-    "bits_stored": 12,
-    "pixel_representation": 0,
-    "pixel_keyword": "PixelData",
-}
-
-
-@pytest.fixture
-def coded(make_film: Callable[..., Dataset]) -> tuple[bytes, np.ndarray]:
-    film = make_film()
-    stored = np.frombuffer(film.PixelData, "<u2").reshape(6, 5)
-    film.compress(RLE, encoding_plugin="pydicom", generate_instance_uid=False)
-    return film.PixelData, stored
+from .conftest import OPTIONS, RLE
 
 
 def check(coded: tuple[bytes, np.ndarray]) -> int:

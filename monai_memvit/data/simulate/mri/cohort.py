@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from ...atomic import atomic_write_json, atomic_write_text, sync_folder
+from ...atomic import atomic_write_json
+from ..cohort_folder import check_counts, open_cohort, whole_folder
 from .options import REFERENCE, MriSimulation
 from .patient import SimulatedPatient, simulate_patient
 from .signals import PROTOCOL
@@ -67,52 +63,19 @@ def simulate_mri(
     """
     options = options or MriSimulation()
     options = options if missing is None else replace(options, missing=missing)
-    _check(patients, seed, file_format)
+    check_counts(patients, seed)
+    if file_format not in _FILE_FORMATS:
+        raise ValueError(f"file_format {file_format!r}: choose one of {', '.join(_FILE_FORMATS)}")
     out = Path(out)
-    _open(out, {"format": _FORMAT, "note": _NOTE, "seed": seed, "file_format": file_format, "options": asdict(options)})
+    cohort = {"format": _FORMAT, "note": _NOTE, "seed": seed, "file_format": file_format, "options": asdict(options)}
+    open_cohort(out, cohort, _README)
     for index in tqdm(range(patients), desc="simulate mri", unit="patient", disable=not progress):
         target = out / f"sub-{index + 1:04d}"
         if not target.exists():
             patient = simulate_patient(index, seed, options)
-            with _whole_folder(target) as folder:
+            with whole_folder(target) as folder:
                 _write(patient, folder, seed, file_format)
     return out
-
-
-def _check(patients: int, seed: int, file_format: str) -> None:
-    for name, value, least in (("patients", patients, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"{name} is {value}: give {least} or more")
-    if file_format not in _FILE_FORMATS:
-        raise ValueError(f"file_format {file_format!r}: choose one of {', '.join(_FILE_FORMATS)}")
-
-
-def _open(out: Path, settings: dict[str, Any]) -> None:
-    """Make the folder, or see that it is of the same cohort."""
-    out.mkdir(parents=True, exist_ok=True)
-    record = out / "cohort.json"
-    if record.exists():
-        if json.loads(record.read_text(encoding="utf-8")) != json.loads(json.dumps(settings)):
-            raise ValueError(f"{out} holds a cohort of other settings (see {record}): name a new folder, or remove it")
-        for leftover in out.glob(".sub-*.tmp"):
-            shutil.rmtree(leftover, ignore_errors=True)
-    elif any(out.iterdir()):
-        raise ValueError(f"{out} is not empty and holds no simulated cohort: name a new folder")
-    else:
-        atomic_write_text(out / "README.txt", _README)
-        atomic_write_json(record, settings)
-
-
-@contextmanager
-def _whole_folder(target: Path) -> Iterator[Path]:
-    folder = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    folder.mkdir()
-    try:
-        yield folder
-        folder.rename(target)
-        sync_folder(target.parent)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(patient: SimulatedPatient, folder: Path, seed: int, file_format: str) -> None:

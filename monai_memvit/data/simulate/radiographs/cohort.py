@@ -6,10 +6,6 @@ import csv
 import io
 import json
 import os
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ...atomic import atomic_write_json, atomic_write_text, sync_folder
+from ...atomic import atomic_write_json, atomic_write_text
+from ..cohort_folder import check_counts, open_cohort, whole_folder
 from .film import SimulatedFilm, films_of, simulate_film
 from .options import FINDINGS, RadiographSimulation
 
@@ -65,53 +62,20 @@ def simulate_radiographs(
         ValueError: for numbers out of range, an unknown format, or a folder that holds something else.
     """
     options = options or RadiographSimulation()
-    _check(patients, seed, file_format)
+    check_counts(patients, seed)
+    if file_format not in _FILE_FORMATS:
+        raise ValueError(f"file_format {file_format!r}: choose one of {', '.join(_FILE_FORMATS)}")
     out = Path(out)
-    _open(out, {"format": _FORMAT, "note": _NOTE, "seed": seed, "file_format": file_format, "options": asdict(options)})
+    cohort = {"format": _FORMAT, "note": _NOTE, "seed": seed, "file_format": file_format, "options": asdict(options)}
+    open_cohort(out, cohort, _README)
+    (out / "films").mkdir(exist_ok=True)
     for patient in tqdm(range(patients), desc="simulate radiographs", unit="patient", disable=not progress):
         target = out / "films" / f"sub-{patient + 1:04d}"
         if not target.exists():
-            with _whole_folder(target) as folder:
+            with whole_folder(target) as folder:
                 _write_patient(folder, patient, seed, file_format, options)
     _write_tables(out)
     return out
-
-
-def _check(patients: int, seed: int, file_format: str) -> None:
-    for name, value, least in (("patients", patients, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"{name} is {value}: give {least} or more")
-    if file_format not in _FILE_FORMATS:
-        raise ValueError(f"file_format {file_format!r}: choose one of {', '.join(_FILE_FORMATS)}")
-
-
-def _open(out: Path, settings: dict[str, Any]) -> None:
-    """Make the folder, or see that it is of the same cohort."""
-    record = out / "cohort.json"
-    if record.exists():
-        if json.loads(record.read_text(encoding="utf-8")) != json.loads(json.dumps(settings)):
-            raise ValueError(f"{out} holds a cohort of other settings (see {record}): name a new folder, or remove it")
-        for leftover in (out / "films").glob(".sub-*.tmp"):
-            shutil.rmtree(leftover, ignore_errors=True)
-    elif out.exists() and any(out.iterdir()):
-        raise ValueError(f"{out} is not empty and holds no simulated cohort: name a new folder")
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        atomic_write_json(record, settings)  # first: without it a killed run could not go on
-    atomic_write_text(out / "README.txt", _README)
-    (out / "films").mkdir(exist_ok=True)
-
-
-@contextmanager
-def _whole_folder(target: Path) -> Iterator[Path]:
-    folder = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    folder.mkdir()
-    try:
-        yield folder
-        folder.rename(target)
-        sync_folder(target.parent)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_patient(folder: Path, patient: int, seed: int, file_format: str, options: RadiographSimulation) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ...atomic import atomic_write, atomic_write_json, atomic_write_text
+from ..cohort_folder import check_counts, open_cohort
 from .options import CLASS_NAMES, SlideSimulation
 from .pyramid import picture_levels, write_pyramid
 from .section import SimulatedSlide, simulate_slide
@@ -59,11 +60,11 @@ def simulate_slides(
         ValueError: for numbers out of range, or a folder that holds something else.
     """
     options = options or SlideSimulation()
-    for name, value, least in (("patients", patients, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"{name} is {value}: give {least} or more")
+    check_counts(patients, seed)
     out = Path(out)
-    _open(out, {"format": _FORMAT, "note": _NOTE, "seed": seed, "options": asdict(options)})
+    open_cohort(out, {"format": _FORMAT, "note": _NOTE, "seed": seed, "options": asdict(options)}, _README)
+    for folder in ("slides", "truth"):
+        (out / folder).mkdir(exist_ok=True)
     wanted = [(patient, number) for patient in range(patients) for number in range(options.slides)]
     for patient, number in tqdm(wanted, desc="simulate slides", unit="slide", disable=not progress):
         name = f"sim-{patient + 1:04d}-{number + 1}"
@@ -71,22 +72,6 @@ def simulate_slides(
             _write_slide(out, name, simulate_slide(patient, seed, number, options), options.mpp)
     _write_labels(out)
     return out
-
-
-def _open(out: Path, settings: dict[str, Any]) -> None:
-    """Make the folder, or see that it is of the same cohort."""
-    record = out / "cohort.json"
-    if record.exists():
-        if json.loads(record.read_text(encoding="utf-8")) != json.loads(json.dumps(settings)):
-            raise ValueError(f"{out} holds a cohort of other settings (see {record}): name a new folder, or remove it")
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} is not empty and holds no simulated cohort: name a new folder")
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        atomic_write_text(out / "README.txt", _README)
-        atomic_write_json(record, settings)
-    for folder in ("slides", "truth"):
-        (out / folder).mkdir(exist_ok=True)
 
 
 def _write_slide(out: Path, name: str, slide: SimulatedSlide, mpp: float) -> None:

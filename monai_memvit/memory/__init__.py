@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .bank import MemoryBank
+from .case_memory import CaseMemory
 from .context import CaseContext
 from .evidence import CaseEvidence, consulted_cases, per_head_evidence
 from .facts import CaseSnapshot, Facts, RetrievedFacts
@@ -10,21 +11,27 @@ from .faiss_search import FaissSearch
 from .layers import memory_layers, memory_off
 from .moving_average import AttentionMovingAverage
 from .prototypes import Prototypes, PrototypicalAttentionLearning
+from .readouts import HeadReadout, MixtureReadout, NeighbourReadout, RidgeReadout
 from .search import ExactSearch
 from .statistics import chance_purity, class_purity, effective_number, labels_of
 
 __all__ = [
     "AttentionMovingAverage",
     "CaseContext",
+    "CaseMemory",
     "CaseEvidence",
     "CaseSnapshot",
     "ExactSearch",
     "Facts",
     "FaissSearch",
+    "HeadReadout",
     "MemoryBank",
+    "MixtureReadout",
+    "NeighbourReadout",
     "PrototypicalAttentionLearning",
     "Prototypes",
     "RetrievedFacts",
+    "RidgeReadout",
     "chance_purity",
     "class_purity",
     "consulted_cases",

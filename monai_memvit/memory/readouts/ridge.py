@@ -1,0 +1,134 @@
+"""A linear head in closed form, with a penalty chosen by leaving out one patient after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from ..case_rows import CaseRows
+from ..class_moments import ClassMoments, augmented
+from .calibration import Temperature, best_temperature
+from .readout import FittedReadout
+
+__all__ = ["RidgeReadout"]
+
+_TEMPERATURES = (0.02, 2.0)  # one-hot targets: scores lie about 0 and 1
+_USUAL = Temperature(0.3, float("nan"))  # where no case can judge
+
+
+class RidgeReadout:
+    """Ridge regression of the classes on the features, balanced between the classes.
+
+    ``W = (S + p t I)^-1 B``: S is the weighted sum of the cases' ``f f^T`` (``f = [features, 1]``), B its last column
+    class by class (one-hot targets), t the mean variance of the features, p the penalty; the intercept has none.
+    Taking in a case or taking one away changes S and B by one term each, so the head is that of a refit at once, and
+    forgets as if it had never seen. Probabilities are the softmax of the scores with one temperature. Penalty and
+    temperature are those of the least log loss of the judged cases, each scored without its own group (in closed form,
+    with the classes' weights as they are).
+
+    Args:
+        penalties: to choose from.
+        balanced: whether every class weighs the same; else every case.
+
+    Raises:
+        ValueError: when there is no penalty, or one is not positive.
+    """
+
+    def __init__(self, penalties: Sequence[float] = (0.03, 0.1, 0.3, 1, 3, 10, 30, 100), balanced: bool = True) -> None:
+        if not penalties or min(penalties) <= 0:
+            raise ValueError(f"penalties must be positive, got {penalties!r}.")
+        self.penalties = tuple(penalties)
+        self.balanced = balanced
+
+    @torch.no_grad()
+    def fit(self, cases: CaseRows, moments: ClassMoments, judged: Tensor) -> FittedReadout:
+        """See :class:`Readout`.
+
+        Args:
+            cases: those with a class.
+            moments: of these.
+            judged: rows ``(J,)``; without any, the middle penalty is taken.
+        """
+        weights = moments.class_weights(self.balanced)
+        heads = [_head(moments, weights, penalty) for penalty in self.penalties]
+        if not len(judged):
+            head, (temperature, loss) = heads[len(heads) // 2], _USUAL
+            held_out = weights.new_empty(0, len(weights))
+        else:
+            labels = cases.labels[judged]
+            groups = _groups(weights, cases, judged)
+            left_out = [_left_out(head, groups, len(judged)) for head in heads]
+            found = [best_temperature(scores, labels, weights[labels], *_TEMPERATURES) for scores in left_out]
+            best = min(range(len(found)), key=lambda i: found[i].loss)
+            head, (temperature, loss) = heads[best], found[best]
+            held_out = (left_out[best] / temperature).softmax(-1)
+
+        def read(features: Tensor, logits: Tensor) -> Tensor:
+            return (augmented(features) @ head.weight / temperature).softmax(-1)
+
+        return FittedReadout(read, held_out, {"penalty": head.penalty, "temperature": temperature, "log_loss": loss})
+
+
+class _Head(NamedTuple):
+    weight: Tensor  # (F + 1, K)
+    inverse: Tensor  # (S + p t I)^-1
+    penalty: float
+
+
+def _head(moments: ClassMoments, weights: Tensor, penalty: float) -> _Head:
+    gram = torch.einsum("c,cij->ij", weights, moments.gram)
+    targets = (weights[:, None] * moments.gram[:, -1]).T
+    count = gram[-1, -1]
+    mean = gram[-1, :-1] / count
+    variance = (gram.diagonal()[:-1] / count - mean**2).mean().clamp(min=torch.finfo(torch.float64).tiny)
+    added = torch.full_like(gram.diagonal(), float(penalty * variance * count))
+    added[-1] = 1e-9 * variance * count  # keeps a matrix without any case of use from being singular
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram + added.diag()))
+    return _Head(inverse @ targets, inverse, penalty)
+
+
+class _Group(NamedTuple):
+    """A patient or slide of whom there are judged cases."""
+
+    features: Tensor  # (n, F + 1)
+    weighted: Tensor
+    truth: Tensor  # (n, K), one-hot
+    wanted: Tensor  # (n,) bool, which of its cases are judged
+    places: Tensor  # of these among the judged
+
+
+def _groups(weights: Tensor, cases: CaseRows, judged: Tensor) -> list[_Group]:
+    found = []
+    for group in cases.groups[judged].unique():
+        rows = (cases.groups == group).nonzero()[:, 0]
+        features, labels = augmented(cases.features[rows]), cases.labels[rows]
+        truth, wanted = one_hot(labels, len(weights)).double(), torch.isin(rows, judged)
+        places = (cases.groups[judged] == group).nonzero()[:, 0]
+        found.append(_Group(features, features * weights[labels][:, None], truth, wanted, places))
+    return found
+
+
+def _left_out(head: _Head, groups: list[_Group], count: int) -> Tensor:
+    """Scores of the judged cases by heads that have not seen their groups.
+
+    With X a group, V its weights and ``A^-1`` the inverse of all, the inverse without it is ``A^-1 + A^-1 X^T (V^-1 -
+    X A^-1 X^T)^-1 X A^-1`` (Woodbury), so that its scores are ``Y - (I - X A^-1 X^T V)^-1 (Y - X W)``; where the group
+    is larger than a case has features, the smaller system of the features is solved.
+    """
+    scores = head.weight.new_empty(count, head.weight.shape[1])
+    for group in groups:
+        seen = group.features @ head.inverse
+        if len(group.features) < group.features.shape[1]:
+            rest = torch.eye(len(seen)).to(seen) - seen @ group.weighted.T
+            told = group.truth - torch.linalg.solve(rest, group.truth - group.features @ head.weight)
+        else:
+            rest = torch.eye(seen.shape[1]).to(seen) - seen.T @ group.weighted
+            told = group.features @ torch.linalg.solve(
+                rest, head.weight - head.inverse @ group.weighted.T @ group.truth
+            )
+        scores[group.places] = told[group.wanted]
+    return scores

@@ -38,7 +38,9 @@ class RidgeReadout:
         ValueError: when there is no penalty, or one is not positive.
     """
 
-    def __init__(self, penalties: Sequence[float] = (0.03, 0.1, 0.3, 1, 3, 10, 30, 100), balanced: bool = True) -> None:
+    def __init__(
+        self, penalties: Sequence[float] = (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100), balanced: bool = True
+    ) -> None:
         if not penalties or min(penalties) <= 0:
             raise ValueError(f"penalties must be positive, got {penalties!r}.")
         self.penalties = tuple(penalties)

@@ -1,0 +1,134 @@
+"""What cases are worth that are added to a network after its training: at its own site, at another, of a new class."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..metrics import one_against_rest_auc
+from .case_features import CaseFeatures, case_class_names, chosen_cases, features_of, home_and_site
+from .case_readings import READINGS, read_cases
+from .case_shifts import SHIFTS
+from .case_tables import case_table, gap_table
+from .patient_intervals import run_figures
+from .study_runs import check_one_setting, each_run, finished_runs, overrides_of, study_settings
+
+__all__ = ["add_arguments", "run_benchmark"]
+
+_ALIKE = ("home_cases", "section", "screen", "body", "new_class", "overrides", "fingerprint")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Command line of the study.
+
+    Args:
+        parser: gains the options.
+    """
+    parser.add_argument("data", type=Path, help="prepared folder")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="JSON lines, one per run; finished runs are not repeated"
+    )
+    parser.add_argument("--bundle", type=Path, required=True, help="bundle that trains the network")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[*range(10)])
+    parser.add_argument("--home-cases", type=int, default=150, help="cases to train on; default 150")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[5, 10, 25, 50, 100, 300], help="added cases per class")
+    parser.add_argument("--shifts", nargs="+", choices=[*SHIFTS], default=["none"], help="how the site's images differ")
+    parser.add_argument("--arms", nargs="+", choices=[*READINGS], default=[*READINGS])
+    parser.add_argument("--new-class", default="", help="class that the home has no case of")
+    parser.add_argument("--encoders", type=Path, help="folder of pre-trained weights, SEED.pt")
+    parser.add_argument(
+        "--body", choices=["trained", "frozen"], default="trained", help="frozen: the head alone learns"
+    )
+    parser.add_argument("--section", default="test", help="section of the datalist to test on; never used in training")
+    parser.add_argument("--screen", action="store_true", help="test on a quarter of the training patients instead")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--override", action="append", default=[], metavar="KEY=JSON", help="further settings of train.yaml"
+    )
+    parser.add_argument("--report-only", action="store_true", help="print the tables of the finished runs")
+
+
+def run_benchmark(args: argparse.Namespace) -> int:
+    """Run what is not finished yet, then print the tables.
+
+    Args:
+        args: see :func:`add_arguments`.
+
+    Returns:
+        exit code 0.
+
+    Raises:
+        ValueError: when ``--out`` holds runs of other settings, or ``--new-class`` is no class.
+    """
+    torch.set_num_threads(args.threads)
+    if not args.report_only:
+        settings = _settings(args)
+        check_one_setting([*finished_runs(args.out), settings], _ALIKE, args.out)
+        for row in each_run(args.out, _plan(args, settings), partial(_work, args)):
+            print(json.dumps(row), flush=True)
+    rows = finished_runs(args.out)
+    check_one_setting(rows, _ALIKE, args.out)
+    for table in (case_table(rows), gap_table(rows)):
+        print(table, end="\n\n")
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    names = case_class_names(args.data / "datalist.json")
+    if args.new_class and args.new_class not in names:
+        raise ValueError(f"--new-class {args.new_class}: name one of {', '.join(names)}.")
+    known = {"home_cases": args.home_cases, "screen": args.screen, "body": args.body, "new_class": args.new_class}
+    return study_settings(args.data, args.section, args.override, {}) | known
+
+
+def _plan(args: argparse.Namespace, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Seed by seed, so that an early stop leaves whole pairs."""
+    for seed in args.seeds:
+        for shift in args.shifts:
+            for size in args.sizes:
+                for arm in args.arms:
+                    yield settings | {"seed": seed, "shift": shift, "added": size, "arm": arm}
+
+
+def _work(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, Any]:
+    names = case_class_names(args.data / "datalist.json")
+    found = _features(args, run["seed"], names)
+    added = chosen_cases(found[f"site/{run['shift']}"], run["added"], run["seed"])
+    figures: dict[str, Any] = {"cases": len(found["home"].labels) + len(added.labels)}
+    for place, asked in {"site": found[f"test/{run['shift']}"], "home": found["test/none"]}.items():
+        told = read_cases(run["arm"], found["home"], added, asked, names)
+        scores = run_figures(told[:, None], asked.labels)
+        figures |= {f"{place}_{name}": float(value[0]) for name, value in scores.items()}
+        if args.new_class:
+            aucs = one_against_rest_auc(told, asked.labels)
+            figures[f"{place}_auc_new_class"] = float(aucs[names.index(args.new_class)])
+    return figures
+
+
+def _features(args: argparse.Namespace, seed: int, names: list[str]) -> dict[str, CaseFeatures]:
+    new = names.index(args.new_class) if args.new_class else -1
+    parts = home_and_site(args.data, args.section, seed, args.home_cases, args.screen, new)
+    settings = {"dataset_dir": str(args.data), "bundle_root": str(args.bundle), "seed": seed}
+    settings |= {"memory_layers": []} | overrides_of(args.override)
+    if args.encoders:
+        settings |= {"study_encoder": str(args.encoders / f"{seed}.pt")}
+    path = args.out.with_name(f"{args.out.stem}_features") / f"{seed}.npz"
+    found = features_of(
+        path, args.bundle, settings, parts, ["none", *(s for s in args.shifts if s != "none")], args.body
+    )
+    return {part: _without(cases, new) for part, cases in found.items()}
+
+
+def _without(cases: CaseFeatures, new: int) -> CaseFeatures:
+    """The logit of a class that was never trained is what the network cannot say."""
+    if new < 0:
+        return cases
+    logits = cases.logits.clone()
+    logits[:, new] = torch.finfo(logits.dtype).min / 4
+    return cases._replace(logits=logits)

@@ -1,25 +1,67 @@
-"""Probabilities from scores: one temperature, chosen by the log loss."""
+"""Probabilities from scores: one scale and one offset per class, those of the least log loss."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Temperature", "best_temperature", "log_loss"]
+__all__ = ["Calibration", "balanced_weights", "calibrate", "log_loss"]
+
+_PENALTY = 0.02  # on squared offsets: a handful of cases must not move them far
+_STEPS, _HALVINGS = 30, 20
+_FLATTEST = 1e-3  # of the scales: scores that tell nothing give nearly the same to all classes
 
 
-class Temperature(NamedTuple):
-    """The divisor of the scores, and the loss with it.
+class Calibration(NamedTuple):
+    """``softmax(scale * scores + offsets)``.
 
     Args:
-        value: positive.
-        loss: mean negative log probability of the true class.
+        scale: positive.
+        offsets: per class ``(C,)`` float64; what the scores of a site are all too high or too low by.
+        loss: weighted mean negative log probability of the true class.
     """
 
-    value: float
+    scale: float
+    offsets: Tensor
     loss: float
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """Probabilities.
+
+        Args:
+            scores: ``(B, C)``.
+
+        Returns:
+            ``(B, C)`` float64.
+        """
+        return (self.scale * scores.double() + self.offsets).softmax(-1)
+
+    @classmethod
+    def none(cls, classes: int, scale: float) -> Calibration:
+        """Without offsets, where there is no case to judge by.
+
+        Args:
+            classes: C.
+            scale: of the scores.
+        """
+        return cls(scale, torch.zeros(classes, dtype=torch.float64), float("nan"))
+
+
+def balanced_weights(labels: Tensor, classes: int) -> Tensor:
+    """Weights by which every class that occurs counts the same.
+
+    Args:
+        labels: ``(J,)`` int64.
+        classes: C.
+
+    Returns:
+        ``(J,)`` float64, with sum 1.
+    """
+    counts = torch.bincount(labels, minlength=classes).double()
+    return 1 / (counts[labels] * (counts > 0).sum())
 
 
 def log_loss(probabilities: Tensor, labels: Tensor, weights: Tensor) -> float:
@@ -34,16 +76,52 @@ def log_loss(probabilities: Tensor, labels: Tensor, weights: Tensor) -> float:
     return float(-(weights * told.log()).sum() / weights.sum())
 
 
-def best_temperature(scores: Tensor, labels: Tensor, weights: Tensor, lowest: float, highest: float) -> Temperature:
-    """The best of 25 temperatures, evenly spaced in their logarithm.
+@torch.no_grad()
+def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, start: float) -> Calibration:
+    """Minimise the log loss plus a small penalty on the offsets by Newton's method; the problem is convex.
 
     Args:
-        scores: ``(J, C)``.
+        scores: ``(J, C)``, finite.
         labels: ``(J,)`` int64.
         weights: ``(J,)``.
-        lowest: of the temperatures.
-        highest: of them.
+        start: scale to begin with.
+
+    Returns:
+        the best one; its loss is without the penalty.
     """
-    grid = torch.logspace(*torch.tensor([lowest, highest]).log10().tolist(), 25).tolist()
-    tried = (Temperature(t, log_loss((scores / t).softmax(-1), labels, weights)) for t in grid)
-    return min(tried, key=lambda temperature: temperature.loss)
+    scores, weights = scores.double(), weights.double() / weights.sum()
+    classes = scores.shape[1]
+    truth = torch.nn.functional.one_hot(labels, classes).double()
+    design = torch.cat([scores[:, :, None], torch.eye(classes).to(scores).expand(len(scores), -1, -1)], dim=2)
+    ridge = torch.tensor([0.0, *[2 * _PENALTY] * classes]).to(scores)
+    parameters = torch.tensor([start, *[0.0] * classes]).to(scores)
+
+    def objective(trial: Tensor) -> Tensor:
+        told = (design @ trial).log_softmax(-1)
+        return -(weights * (truth * told).sum(1)).sum() + (ridge * trial**2).sum() / 2
+
+    for _ in range(_STEPS):
+        told = (design @ parameters).softmax(-1)
+        slope = torch.einsum("j,jc,jcp->p", weights, told - truth, design) + ridge * parameters
+        curved = torch.einsum("j,jcp,jc,jcq->pq", weights, design, told, design) + ridge.diag()
+        mean = torch.einsum("jc,jcp->jp", told, design)
+        curved = curved - torch.einsum("j,jp,jq->pq", weights, mean, mean)
+        step = torch.linalg.lstsq(curved + 1e-9 * torch.eye(classes + 1).to(scores), slope[:, None]).solution[:, 0]
+        new = _better(objective, parameters, step)
+        if new is None:
+            break
+        parameters = new
+    return Calibration(
+        float(parameters[0]), parameters[1:], log_loss((design @ parameters).softmax(-1), labels, weights)
+    )
+
+
+def _better(objective: Callable[[Tensor], Tensor], parameters: Tensor, step: Tensor) -> Tensor | None:
+    """The first of the step, its half, its quarter … that lowers the objective."""
+    before = objective(parameters)
+    for halving in range(_HALVINGS):
+        trial = parameters - step / 2**halving
+        trial[0] = trial[0].clamp(min=_FLATTEST)
+        if objective(trial) < before - 1e-12:
+            return trial
+    return None

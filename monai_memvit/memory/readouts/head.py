@@ -7,19 +7,17 @@ from torch import Tensor
 
 from ..case_rows import CaseRows
 from ..class_moments import ClassMoments
-from .calibration import Temperature, best_temperature
+from .calibration import Calibration, balanced_weights, calibrate
 from .readout import FittedReadout
 
 __all__ = ["HeadReadout"]
 
-_TEMPERATURES = (0.5, 8.0)  # heads of few cases are too sure
-_AS_IT_IS = Temperature(1.0, float("nan"))
-
 
 class HeadReadout:
-    """The probabilities that the network gives by itself, with a temperature chosen on the judged cases.
+    """The probabilities that the network gives by itself, calibrated on the judged cases.
 
-    Classes that only the memory knows get none.
+    Another site's device or stain moves all logits of a class alike, which offsets undo. Classes that only the memory
+    knows get no probability.
     """
 
     @torch.no_grad()
@@ -29,22 +27,19 @@ class HeadReadout:
         Args:
             cases: those with a class.
             moments: of these.
-            judged: rows ``(J,)``; without any, the temperature is 1.
+            judged: rows ``(J,)``; without any, the logits stay as they are.
         """
-        classes = len(moments.counts)
-        logits, labels = _padded(cases.logits[judged], classes), cases.labels[judged]
-        weights = moments.class_weights(balanced=True)[labels]
-        known = labels < cases.logits.shape[1]
-        temperature, loss = _AS_IT_IS
-        if known.any():
-            temperature, loss = best_temperature(logits[known], labels[known], weights[known], *_TEMPERATURES)
+        known, classes = cases.logits.shape[1], len(moments.counts)
+        logits, labels = cases.logits[judged], cases.labels[judged]
+        told = labels < known
+        calibration = Calibration.none(known, 1.0)
+        if told.any():
+            importance = balanced_weights(labels[told], known)
+            calibration = calibrate(logits[told], labels[told], importance, 1.0)
 
         def read(features: Tensor, logits: Tensor) -> Tensor:
-            return (_padded(logits, classes) / temperature).softmax(-1)
+            probabilities = calibration(logits)
+            return torch.cat([probabilities, probabilities.new_zeros(len(logits), classes - known)], dim=1)
 
-        return FittedReadout(read, (logits / temperature).softmax(-1), {"temperature": temperature, "log_loss": loss})
-
-
-def _padded(logits: Tensor, classes: int) -> Tensor:
-    absent = logits.new_full((len(logits), classes - logits.shape[1]), float("-inf"))
-    return torch.cat([logits, absent], dim=1).double()
+        choices = {"scale": calibration.scale, "log_loss": calibration.loss}
+        return FittedReadout(read, read(cases.features[judged], logits), choices)

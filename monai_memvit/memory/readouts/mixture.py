@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..case_rows import CaseRows
 from ..class_moments import ClassMoments
+from .calibration import balanced_weights
 from .readout import FittedReadout, Readout
 
 __all__ = ["MixtureReadout"]
@@ -43,7 +44,7 @@ class MixtureReadout:
         fitted = {name: readout.fit(cases, moments, judged) for name, readout in self.readouts.items()}
         held_out = torch.stack([f.held_out for f in fitted.values()])
         labels = cases.labels[judged]
-        weights = _earned(held_out, labels, moments.class_weights(balanced=True)[labels])
+        weights = _earned(held_out, labels, balanced_weights(labels, held_out.shape[2]))
 
         def read(features: Tensor, logits: Tensor) -> Tensor:
             told = torch.stack([f.read(features, logits) for f in fitted.values()])

@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 from ..case_rows import CaseRows
 from ..class_moments import ClassMoments
 from ..search import ExactSearch
-from .calibration import log_loss
+from .calibration import balanced_weights, log_loss
 from .readout import FittedReadout
 
 __all__ = ["NeighbourReadout"]
@@ -61,7 +61,7 @@ class NeighbourReadout:
             judged: rows ``(J,)``; without any, the middle k and temperature are taken.
         """
         classes = len(moments.counts)
-        weights = moments.class_weights(balanced=True)[cases.labels[judged]]
+        weights = balanced_weights(cases.labels[judged], classes)
         found = self._found(cases, cases.features[judged], max(self.neighbours), cases.groups[judged])
         tried = []
         for k, temperature in product(self.neighbours, self.temperatures):

@@ -11,13 +11,12 @@ from torch.nn.functional import one_hot
 
 from ..case_rows import CaseRows
 from ..class_moments import ClassMoments, augmented
-from .calibration import Temperature, best_temperature
+from .calibration import Calibration, balanced_weights, calibrate
 from .readout import FittedReadout
 
 __all__ = ["RidgeReadout"]
 
-_TEMPERATURES = (0.02, 2.0)  # one-hot targets: scores lie about 0 and 1
-_USUAL = Temperature(0.3, float("nan"))  # where no case can judge
+_SCALE = 3.0  # one-hot targets: scores lie about 0 and 1
 
 
 class RidgeReadout:
@@ -26,9 +25,9 @@ class RidgeReadout:
     ``W = (S + p t I)^-1 B``: S is the weighted sum of the cases' ``f f^T`` (``f = [features, 1]``), B its last column
     class by class (one-hot targets), t the mean variance of the features, p the penalty; the intercept has none.
     Taking in a case or taking one away changes S and B by one term each, so the head is that of a refit at once, and
-    forgets as if it had never seen. Probabilities are the softmax of the scores with one temperature. Penalty and
-    temperature are those of the least log loss of the judged cases, each scored without its own group (in closed form,
-    with the classes' weights as they are).
+    forgets as if it had never seen. Probabilities are the softmax of the calibrated scores. Penalty and calibration are
+    those of the least log loss of the judged cases, each scored without its own group (in closed form, with the
+    classes' weights as they are).
 
     Args:
         penalties: to choose from.
@@ -58,21 +57,21 @@ class RidgeReadout:
         weights = moments.class_weights(self.balanced)
         heads = [_head(moments, weights, penalty) for penalty in self.penalties]
         if not len(judged):
-            head, (temperature, loss) = heads[len(heads) // 2], _USUAL
-            held_out = weights.new_empty(0, len(weights))
+            head, calibration = heads[len(heads) // 2], Calibration.none(len(weights), _SCALE)
+            scores = weights.new_empty(0, len(weights))
         else:
             labels = cases.labels[judged]
-            groups = _groups(weights, cases, judged)
+            groups, importance = _groups(weights, cases, judged), balanced_weights(labels, len(weights))
             left_out = [_left_out(head, groups, len(judged)) for head in heads]
-            found = [best_temperature(scores, labels, weights[labels], *_TEMPERATURES) for scores in left_out]
+            found = [calibrate(scores, labels, importance, _SCALE) for scores in left_out]
             best = min(range(len(found)), key=lambda i: found[i].loss)
-            head, (temperature, loss) = heads[best], found[best]
-            held_out = (left_out[best] / temperature).softmax(-1)
+            head, calibration, scores = heads[best], found[best], left_out[best]
 
         def read(features: Tensor, logits: Tensor) -> Tensor:
-            return (augmented(features) @ head.weight / temperature).softmax(-1)
+            return calibration(augmented(features) @ head.weight)
 
-        return FittedReadout(read, held_out, {"penalty": head.penalty, "temperature": temperature, "log_loss": loss})
+        choices = {"penalty": head.penalty, "scale": calibration.scale, "log_loss": calibration.loss}
+        return FittedReadout(read, calibration(scores), choices)
 
 
 class _Head(NamedTuple):

@@ -1,25 +1,69 @@
-"""Temperature by log loss, against scikit-learn's."""
+"""Scale and offsets by log loss, against SciPy and scikit-learn."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from monai_memvit.memory.readouts.calibration import best_temperature, log_loss
+from monai_memvit.memory.readouts.calibration import Calibration, balanced_weights, calibrate, log_loss
+
+
+def _scores(count: int = 200, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 3
+    scores = torch.randn(count, 3, generator=generator).double()
+    scores[torch.arange(count), labels] += 1
+    return scores + torch.tensor([0.0, 2.0, -1.0]), labels
 
 
 def test_the_loss_is_that_of_scikit_learn():
-    torch.manual_seed(0)
     told, labels, weights = torch.randn(30, 3).softmax(-1).double(), torch.arange(30) % 3, torch.rand(30)
     wanted = sklearn_log_loss(labels, told / told.sum(1, keepdim=True), sample_weight=weights)
     assert log_loss(told, labels, weights) == pytest.approx(wanted, rel=1e-6)
 
 
-def test_the_best_temperature_is_the_best_of_a_finer_grid_too():
-    torch.manual_seed(0)
-    scores, labels = torch.randn(200, 3).double(), torch.arange(200) % 3
-    scores[torch.arange(200), labels] += 1
-    found = best_temperature(scores, labels, torch.ones(200), 0.1, 10.0)
-    finer = [log_loss((scores / t).softmax(-1), labels, torch.ones(200)) for t in torch.logspace(-1, 1, 500)]
-    assert found.loss == pytest.approx(min(finer), abs=2e-3) and 0.1 <= found.value <= 10
+def test_scale_and_offsets_are_those_that_scipy_finds():
+    scores, labels = _scores()
+    weights = torch.rand(200).double()
+    share = (weights / weights.sum()).numpy()
+
+    def objective(p: np.ndarray) -> float:
+        told = log_softmax(p[0] * scores.numpy() + p[1:], axis=1)[np.arange(200), labels.numpy()]
+        return -(share * told).sum() + 0.02 * (p[1:] ** 2).sum()
+
+    wanted = minimize(objective, [1.0, 0, 0, 0], tol=1e-12).x
+    found = calibrate(scores, labels, weights, 1.0)
+    np.testing.assert_allclose([found.scale, *found.offsets], wanted, atol=1e-4)
+    assert found.loss == pytest.approx(log_loss(found(scores), labels, weights))
+
+
+def test_offsets_undo_what_a_site_adds_to_a_class():
+    scores, labels = _scores(3000)
+    found = calibrate(scores, labels, torch.ones(3000), 1.0)
+    centred = found.offsets / found.scale - (found.offsets / found.scale).mean()
+    torch.testing.assert_close(
+        centred, -torch.tensor([0.0, 2, -1]).double() + 1 / 3, atol=0.3, rtol=0
+    )  # the penalty holds back
+
+
+def test_scores_that_are_always_right_or_tell_nothing_do_not_break_it():
+    labels = torch.arange(30) % 3
+    sure = calibrate(torch.eye(3)[labels], labels, torch.ones(30), 1.0)
+    blind = calibrate(torch.zeros(30, 3), labels, torch.ones(30), 1.0)
+    wrong = calibrate(-torch.eye(3)[labels], labels, torch.ones(30), 1.0)
+    assert sure.loss < 1e-3 and blind.loss == pytest.approx(np.log(3))
+    assert wrong.scale > 0 and wrong.loss == pytest.approx(np.log(3), abs=0.01)
+
+
+def test_balanced_weights_give_every_class_the_same():
+    weights = balanced_weights(torch.tensor([0, 0, 0, 2]), 4)
+    assert weights.tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
+
+
+def test_without_a_judge_there_are_no_offsets():
+    scores = torch.randn(4, 2)
+    torch.testing.assert_close(Calibration.none(2, 3.0)(scores), (3 * scores.double()).softmax(-1))

@@ -33,9 +33,12 @@ def _sklearn_scores(rows: CaseRows, fitted: np.ndarray, asked: np.ndarray, penal
     return model.predict(asked)
 
 
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    powers = np.exp(scores - scores.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
+def _same_scores(probabilities: torch.Tensor, scores: np.ndarray, scale: float) -> None:
+    """Log probabilities are the scores but for scale, offsets of the classes, and a constant per case."""
+    told = probabilities.log().numpy() / scale
+    odds, wanted = told - told[:, :1], scores - scores[:, :1]
+    offsets = (odds - wanted).mean(0)
+    np.testing.assert_allclose(odds, wanted + offsets, atol=1e-5)
 
 
 def _fit(rows: CaseRows, penalty: float, judged: torch.Tensor):
@@ -48,7 +51,7 @@ def test_scores_are_those_of_scikit_learn(penalty):
     fitted = _fit(rows, penalty, torch.arange(60))
     wanted = _sklearn_scores(rows, np.arange(60), asked.double().numpy(), penalty)
     found = fitted.read(asked, torch.zeros(9, 3))
-    np.testing.assert_allclose(found.numpy(), _softmax(wanted / fitted.choices["temperature"]), atol=1e-6)
+    _same_scores(found, wanted, fitted.choices["scale"])
 
 
 @pytest.mark.parametrize(
@@ -57,11 +60,12 @@ def test_scores_are_those_of_scikit_learn(penalty):
 def test_held_out_cases_are_scored_by_refits_without_their_group(width, groups):
     rows, judged = _rows(60, width, groups), torch.arange(0, 60, 2)
     fitted = _fit(rows, 1.0, judged)
-    for place, row in enumerate(judged.tolist()):
+    wanted = []
+    for row in judged.tolist():
         others = (rows.groups != rows.groups[row]).numpy()
-        wanted = _sklearn_scores(rows, np.flatnonzero(others), rows.features[row : row + 1].double().numpy(), 1.0)
-        found = fitted.held_out[place : place + 1].numpy()
-        np.testing.assert_allclose(found, _softmax(wanted / fitted.choices["temperature"]), atol=1e-6)
+        asked = rows.features[row : row + 1].double().numpy()
+        wanted.append(_sklearn_scores(rows, np.flatnonzero(others), asked, 1.0)[0])
+    _same_scores(fitted.held_out, np.stack(wanted), fitted.choices["scale"])
 
 
 def test_the_penalty_is_that_of_the_least_held_out_loss():

@@ -118,6 +118,7 @@ def _add_labels(group: argparse._ArgumentGroup) -> None:
         metavar="CSV,…",
         help="label files; default: found by their columns",
     )
+    group.add_argument("--unlabelled", action="store_true", help="no labels at all: films for pre-training")
     group.add_argument(
         "--findings", type=comma_separated, metavar="A,B,…", help="to learn, in label order; default all"
     )
@@ -167,7 +168,7 @@ def _prepare(options: argparse.Namespace) -> int:
         options.out,
         RadiographOptions(
             pipeline=pipeline,
-            labels=LabelOptions(options.labels, columns, options.vote),
+            labels=LabelOptions(options.labels, columns, options.vote, options.unlabelled),
             findings=options.findings,
             policy=LabelPolicy(options.uncertain, options.missing, dict(options.uncertain_of)),
             views=options.views,

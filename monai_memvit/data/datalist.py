@@ -230,8 +230,14 @@ def load_class_names(path: str | os.PathLike[str]) -> list[str]:
 
     Args:
         path: the ``datalist.json``.
+
+    Raises:
+        ValueError: when its images have no labels.
     """
-    return list(_read_once(path).class_names)
+    names = list(_read_once(path).class_names)
+    if not names:
+        raise ValueError(f"{path} holds images without labels, which serve for pre-training alone: give labelled ones.")
+    return names
 
 
 def load_id_map(path: str | os.PathLike[str]) -> int:

@@ -13,6 +13,8 @@ _KNOWN = (0, 1, -1)
 def check_findings(sections: Mapping[str, list[dict[str, Any]]], class_names: Sequence[str], origin: str) -> None:
     """Check that labels are 1, 0 or -1 per class name and that training shows one finding at least and its absence.
 
+    Images without labels, for pre-training, have no class names; of them nothing is asked.
+
     Args:
         sections: items by section, each with ``labels``.
         class_names: names of the findings in label order.
@@ -33,7 +35,7 @@ def check_findings(sections: Mapping[str, list[dict[str, Any]]], class_names: Se
         if not sections[section]:
             raise ValueError(f"{origin}: section {section!r} is empty: give it samples, or prepare with another split")
     columns = zip(*(item["labels"] for item in sections["training"]))
-    if not any({0, 1} <= set(column) for column in columns):
+    if class_names and not any({0, 1} <= set(column) for column in columns):
         raise ValueError(
             f"{origin}: training shows none of {', '.join(class_names)} both present and absent: a classifier needs "
             "films of either kind; take other films, or another policy for uncertain and missing labels"

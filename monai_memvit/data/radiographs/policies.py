@@ -56,7 +56,7 @@ def choose_findings(found: Sequence[str], wanted: Sequence[str] | None, policy: 
         for name in names:
             if name not in among:
                 raise ValueError(f"finding {name!r} is unknown, there are {', '.join(among)}: correct the name")
-    if len(set(chosen)) != len(chosen) or not chosen:
+    if len(set(chosen)) != len(chosen) or (found and not chosen):
         raise ValueError(f"findings are {', '.join(chosen) or 'none'}: name each once, and one at least")
     return chosen
 

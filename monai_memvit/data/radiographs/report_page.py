@@ -20,20 +20,27 @@ def report_page(report: RadiographReport) -> str:
     """
     blocks = [
         f"# {report.name}: what was prepared",
-        f"Labels: {report.label_kind} ({', '.join(report.label_files)}).",
+        f"Labels: {report.label_kind} ({', '.join(report.label_files) or 'no file'}).",
         "## Look at this first\n\n" + _bullets(report.warnings()),
-        "## Findings\n\nFilms with the finding / without it / unknown, after the policy for labels.\n\n"
-        + _table(["", *report.counts], _count_rows(report)),
-        f"Films without any known label: {report.unlabelled}.",
-        "What the label file says before the policy:\n\n" + _table(["", "uncertain", "missing"], _raw_rows(report)),
-        "## Shortcuts\n\n" + _SHORTCUTS,
-        _shortcut_table(report.shortcuts),
+        "## Films\n\n" + _table(["", *report.counts], _size_rows(report)),
+        *(_finding_blocks(report) if report.class_names else []),
         "## Films that show the same\n\n" + _twin_text(report.twins),
         "## Views\n\n" + _table(["", *report.views], _view_rows(report)),
         "## Devices and sizes\n\n" + _bullets(_counted(report.devices)) + "\n\n" + _bullets(_counted(report.sizes)),
         "## Left out\n\n" + _left_out(report),
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _finding_blocks(report: RadiographReport) -> list[str]:
+    return [
+        "## Findings\n\nFilms with the finding / without it / unknown, after the policy for labels.\n\n"
+        + _table(["", *report.counts], _count_rows(report)),
+        f"Films without any known label: {report.unlabelled}.",
+        "What the label file says before the policy:\n\n" + _table(["", "uncertain", "missing"], _raw_rows(report)),
+        "## Shortcuts\n\n" + _SHORTCUTS,
+        _shortcut_table(report.shortcuts),
+    ]
 
 
 _SHORTCUTS = (
@@ -56,6 +63,9 @@ def _count_rows(report: RadiographReport) -> Iterator[list[str]]:
     for name in report.class_names:
         found = [counts[name] for counts in report.counts.values()]
         yield [name, *(f"{count['present']} / {count['absent']} / {count['unknown']}" for count in found)]
+
+
+def _size_rows(report: RadiographReport) -> Iterator[list[str]]:
     yield ["films", *(str(report.films[section]) for section in report.counts)]
     yield ["patients", *(str(report.patients[section]) for section in report.counts)]
 

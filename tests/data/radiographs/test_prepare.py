@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_memvit.data import Datalist, load_case_index, load_section
+from monai_memvit.data import Datalist, load_case_index, load_class_names, load_section
 from monai_memvit.data.radiographs import (
     FilmPipeline,
     LabelOptions,
@@ -213,3 +213,22 @@ def test_real_films_with_their_copies_and_shortcuts(shared_data: Path, tmp_path:
     ]
     found = report.shortcuts["pneumonia"]
     assert 0.77 < found.pixels["validation"] < 0.87 and 0.6 < found.cues["mean brightness"] < 0.75
+
+
+def test_films_that_nobody_has_labelled_serve_pretraining_alone(make_set: MakeSet, tmp_path: Path) -> None:
+    source = make_set()
+    (source / "labels.csv").unlink()
+    pattern = r"films/(p\d+)/"
+    report = prepare(source, tmp_path / "out", labels=LabelOptions(unlabelled=True), patient_pattern=pattern)
+    assert sum(report.films.values()) == 40 and sum(report.patients.values()) == 10
+    items = load_section(report.datalist, "training")
+    assert len(items) == report.films["training"] and all(item["labels"] == [] for item in items)
+    assert "## Findings" not in (tmp_path / "out" / "report.md").read_text()
+    with pytest.raises(ValueError, match="for pre-training alone"):
+        load_class_names(report.datalist)
+
+
+def test_unlabelled_films_and_a_label_file_contradict_each_other(make_set: MakeSet, tmp_path: Path) -> None:
+    source = make_set()
+    with pytest.raises(ValueError, match="reads no label file"):
+        prepare(source, tmp_path / "out", labels=LabelOptions([source / "labels.csv"], unlabelled=True))

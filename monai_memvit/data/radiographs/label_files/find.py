@@ -14,6 +14,7 @@ from .mimic import is_mimic_labels, is_mimic_metadata, is_mimic_split, read_mimi
 from .nih import NIH_COLUMNS, read_nih
 from .rsna import RSNA_COLUMNS, read_rsna
 from .table import CsvTable, open_table
+from .unlabelled import every_film
 from .vindr import is_vindr_boxes, is_vindr_columns, read_vindr
 
 __all__ = ["LabelOptions", "read_labels"]
@@ -40,11 +41,13 @@ class LabelOptions:
         files: CSVs (also ``.csv.gz``); none takes those among the source's files.
         columns: of a CSV that follows no known layout; where one is named, the CSV is read as such.
         vote: of VinDr-CXR's readers, ``majority`` or ``any``.
+        unlabelled: take every film of the source without findings, and read no label file: for pre-training.
     """
 
     files: Sequence[str | os.PathLike[str]] = ()
     columns: CsvColumns = field(default_factory=CsvColumns)
     vote: str = "majority"
+    unlabelled: bool = False
 
 
 def read_labels(source: Path, files: Sequence[Path], options: LabelOptions = LabelOptions()) -> LabelFile:
@@ -59,9 +62,13 @@ def read_labels(source: Path, files: Sequence[Path], options: LabelOptions = Lab
         ValueError: where there is none, where several layouts are there, or where one cannot be read.
     """
     given = [Path(path) for path in options.files]
+    if options.unlabelled:
+        if given or any(vars(options.columns).values()):
+            raise ValueError("--unlabelled reads no label file: leave --labels and the columns out, or --unlabelled")
+        return every_film(source, files)
     paths = given or [path for path in files if path.name.lower().endswith((".csv", ".csv.gz"))]
     if not paths:
-        raise ValueError(f"{source} holds no CSV: name the label file (--labels)")
+        raise ValueError(f"{source} holds no CSV: name the label file (--labels), or take films --unlabelled")
     tables = [open_table(path) for path in paths]
     if any(vars(options.columns).values()):
         return read_any_csv(_only(tables, source), options.columns)

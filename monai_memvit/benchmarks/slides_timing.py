@@ -109,7 +109,7 @@ def _resampled(path: Path, tile: int, most: int) -> Callable[[], object]:
 
 
 def _ours(index: TileIndex) -> None:
-    HANDLES.drop(("openslide", index.slide_path))
+    HANDLES.clear()
     for _ in SlideTiles(index, _BATCH):
         pass
 

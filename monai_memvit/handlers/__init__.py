@@ -6,6 +6,7 @@ from .case_report import CaseReport
 from .channel_limit import only_channels
 from .channel_subsets import ChannelSubsetReport
 from .checkpoints import BestModelSaver, ResumeCheckpoint
+from .class_predictions import ClassPredictions
 from .classification_report import ClassificationReport
 from .data_time_share import DataTimeShare
 from .film_heatmaps import FilmHeatmaps
@@ -22,12 +23,14 @@ from .reconstruction_report import ReconstructionReport
 from .resumable import RandomState
 from .retrieval_saver import RetrievalSaver
 from .run_record import RunRecorder, unique_run_name
+from .slide_heatmaps import SlideHeatmaps
 
 __all__ = [
     "BestModelSaver",
     "CaseReport",
     "ChannelSubsetReport",
     "ChooseOperatingPoints",
+    "ClassPredictions",
     "ClassificationReport",
     "DataTimeShare",
     "FilmHeatmaps",
@@ -45,6 +48,7 @@ __all__ = [
     "ResumeCheckpoint",
     "RetrievalSaver",
     "RunRecorder",
+    "SlideHeatmaps",
     "only_channels",
     "unique_run_name",
 ]

@@ -22,7 +22,7 @@ h5py, _ = optional_import("h5py", descriptor="features in HDF5 need h5py: pip in
 
 __all__ = ["TileFeatures", "collate_bags", "load_tile_features", "save_tile_features"]
 
-_RAGGED = ("features", "position_um")
+_RAGGED = ("features", "image", "position_um", "tile")  # one row per tile
 
 
 class TileFeatures(NamedTuple):
@@ -123,22 +123,24 @@ def collate_bags(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Make a batch of slides with different numbers of tiles.
 
     Args:
-        items: with ``features`` ``(N_i, F)``, ``position_um`` ``(N_i, 2)``, and anything torch can collate.
+        items: with ``features`` ``(N_i, F)`` or ``image`` ``(N_i, *tile)``, ``position_um`` ``(N_i, 2)``, perhaps
+            ``tile`` ``(N_i,)``, and anything torch can collate.
 
     Returns:
-        ``features`` ``(B, N, F)``, ``position_um`` ``(B, N, 2)``, zero beyond a slide's tiles, ``mask`` ``(B, N)``
-        bool, true where there is a tile, and the rest.
+        the same with a first dimension B, zero beyond a slide's tiles, ``mask`` ``(B, N)`` bool, true where there is a
+        tile, and the rest.
 
     Raises:
         ValueError: where there is no item, a slide has no tile, or features and places differ in number.
     """
     if not items:
         raise ValueError("there is no slide to collate")
-    lengths = [len(item["features"]) for item in items]
+    ragged = [name for name in _RAGGED if isinstance(items[0].get(name), Tensor)]
+    lengths = [len(item[ragged[0]]) for item in items]
     for number, (item, length) in enumerate(zip(items, lengths, strict=True)):
-        if not length or len(item["position_um"]) != length:
-            raise ValueError(f"slide {number} of the batch has {length} features, {len(item['position_um'])} places")
-    batch = {name: pad_sequence([item[name] for item in items], batch_first=True) for name in _RAGGED}
+        if not length or any(len(item[name]) != length for name in ragged):
+            raise ValueError(f"slide {number} of the batch has {length} {ragged[0]}, {len(item['position_um'])} places")
+    batch = {name: pad_sequence([item[name] for item in items], batch_first=True) for name in ragged}
     mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-    rest = [{name: value for name, value in item.items() if name not in _RAGGED} for item in items]
+    rest = [{name: value for name, value in item.items() if name not in ragged} for item in items]
     return {**batch, "mask": mask, **(default_collate(rest) if rest[0] else {})}

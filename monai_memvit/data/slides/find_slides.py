@@ -61,9 +61,9 @@ def _walk(folder: Path, source: Path, above: frozenset[Path] = frozenset()) -> I
     """``above``: the folders on the way, so that a link to one of them is not followed for ever."""
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     files = [path for path in entries if path.is_file()]
-    vendors = [path for path in files if path.suffix.lower() in SLIDE_SUFFIXES]
+    vendors = [path for path in entries if path.suffix.lower() in SLIDE_SUFFIXES and not path.is_dir()]
     for path in vendors:
-        yield SlideSource(path.relative_to(source).as_posix(), path)
+        yield SlideSource(_key(path, source), path)
     yield from _series(folder, [path for path in files if path not in vendors], source)
     here = above | {folder.resolve()}
     owned = {path.stem for path in files if path.suffix.lower() == _WITH_FOLDER}
@@ -76,8 +76,13 @@ def _series(folder: Path, files: list[Path], source: Path) -> Iterator[SlideSour
     groups = find_dicom_slides(files)
     damaged = [file.path for file in groups.pop("", [])]
     if len(groups) == 1 and not damaged:
-        key = folder.relative_to(source).as_posix() if folder != source else folder.resolve().name
+        key = _key(folder, source) if folder != source else folder.resolve().name
         yield SlideSource(key, folder)
         return
     for path in [*(group[0].path for group in groups.values()), *damaged]:
-        yield SlideSource(path.relative_to(source).as_posix(), path)
+        yield SlideSource(_key(path, source), path)
+
+
+def _key(path: Path, source: Path) -> str:
+    """Text in any case: bytes of a name that are no UTF-8 are spelt out."""
+    return os.fsencode(path.relative_to(source).as_posix()).decode("utf-8", "backslashreplace")

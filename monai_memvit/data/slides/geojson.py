@@ -7,7 +7,7 @@ from typing import Any
 
 from .tile_index import FLAGS, TileIndex
 
-__all__ = ["FLAG_COLOURS", "first_flag", "tiles_geojson"]
+__all__ = ["FLAG_COLOURS", "first_flag", "tile_feature", "tiles_geojson"]
 
 FLAG_COLOURS = {
     "": (34, 139, 34),
@@ -42,17 +42,25 @@ def first_flag(flags: int) -> str:
     return next((name for name, bit in reversed(FLAGS.items()) if flags & bit), "")
 
 
-def _feature(index: TileIndex, i: int) -> dict[str, Any]:
+def tile_feature(index: TileIndex, i: int, properties: dict[str, Any]) -> dict[str, Any]:
+    """Return a tile as a GeoJSON ``Feature``: its polygon in level-0 pixels.
+
+    Args:
+        index: the tiles.
+        i: row of the tile.
+        properties: as QuPath knows them.
+    """
     x, y, width, height = (int(index.table[name][i]) for name in ("x", "y", "width", "height"))
     corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height], [x, y]]
+    return {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [corners]}, "properties": properties}
+
+
+def _feature(index: TileIndex, i: int) -> dict[str, Any]:
     flag = first_flag(int(index.table["flags"][i]))
-    return {
-        "type": "Feature",
-        "geometry": {"type": "Polygon", "coordinates": [corners]},
-        "properties": {
-            "objectType": "tile",
-            "name": f"row {index.table['row'][i]}, column {index.table['column'][i]}",
-            "classification": {"name": flag or "tissue", "color": list(FLAG_COLOURS[flag])},
-            "measurements": {name: round(float(index.table[name][i]), 4) for name in _MEASURED},
-        },
+    properties = {
+        "objectType": "tile",
+        "name": f"row {index.table['row'][i]}, column {index.table['column'][i]}",
+        "classification": {"name": flag or "tissue", "color": list(FLAG_COLOURS[flag])},
+        "measurements": {name: round(float(index.table[name][i]), 4) for name in _MEASURED},
     }
+    return tile_feature(index, i, properties)

@@ -23,7 +23,7 @@ from .tissue import TissueMask, tissue_mask
 __all__ = ["index_slide", "slide_key"]
 
 _DEFAULT = TileOptions()
-_METHOD = 1  # of finding tissue and judging tiles: another number, other results
+_METHOD = 2  # of finding tissue and judging tiles: another number, other results
 _DIGITS = 4  # of shares: the rest is noise
 
 

@@ -71,18 +71,24 @@ def read_overview(reader: SlideReader) -> Overview:
     factor = 2 ** max(0, round(math.log2(_FINE / (mpp * level.downsample))))
     every = math.ceil(math.sqrt(level.width * level.height / _READ_ALL))
     pixels = np.full((-(-level.height // factor), -(-level.width // factor), 3), 255, np.uint8)
+    parts = list(_strips(level, factor) if every == 1 else _samples(level, every))[::-1]
     unread = 0
-    for part in _strips(level, factor) if every == 1 else _samples(level, every):
+    while parts:
+        part = parts.pop()
         rows, columns = slice(part.y // factor, None), slice(part.x // factor, None)
         target = pixels[rows, columns][: -(-part.height // factor), : -(-part.width // factor)]
         try:
             means = block_means(_read(reader, number, part, factor), factor)
         except SlideError:
-            unread += target.size
+            pieces = _pieces(part, factor)
+            unread += 0 if pieces else target.size
+            if unread > _UNREADABLE * pixels.size:
+                raise SlideError(
+                    f"{reader.path}: more than {_UNREADABLE:.0%} of the slide cannot be read: copy it again"
+                ) from None
+            parts += pieces
             continue
         target[:] = means.repeat(every, axis=0).repeat(every, axis=1)[: target.shape[0], : target.shape[1]]
-    if unread > _UNREADABLE * pixels.size:
-        raise SlideError(f"{reader.path}: {unread / pixels.size:.0%} of the slide cannot be read: copy it again")
     scale = level.downsample * factor
     sides = (reader.known_mpp[0] * scale, reader.known_mpp[1] * scale)
     return Overview(pixels, scale, sides, number, every, unread / pixels.size)
@@ -104,6 +110,21 @@ def _samples(level: Level, every: int) -> Iterator[_Part]:
             width, height = min(side, level.width - x), min(side, level.height - y)
             middle = width // 2 // _BLOCK * _BLOCK, height // 2 // _BLOCK * _BLOCK
             yield _Part(x, y, width, height, x + middle[0], y + middle[1], _BLOCK, _BLOCK)
+
+
+def _pieces(part: _Part, factor: int) -> list[_Part]:
+    """Halves of a part that cannot be read, so that damage costs its own block only; none of a block, or a sample."""
+    x, y, width, height = part[:4]
+    block = _whole(_BLOCK, factor)
+    if (part.read_width, part.read_height) != (width, height) or max(width, height) <= block:
+        return []
+    if width > height:
+        left = _whole(width // 2, block)
+        boxes = [(x, y, left, height), (x + left, y, width - left, height)]
+    else:
+        top = _whole(height // 2, block)
+        boxes = [(x, y, width, top), (x, y + top, width, height - top)]
+    return [_Part(*box, *box) for box in boxes]
 
 
 def _whole(length: int, factor: int) -> int:

@@ -60,6 +60,7 @@ def prepare_slides(
     labels = read_slide_labels(Path(options.labels), options.class_names) if options.labels is not None else None
     slides = find_slides(source)
     rows, absent = labels.match(slides) if labels is not None else ({}, [])
+    _check_sections(rows, options)
     problems = [SlideProblem(name, f"{options.labels} names it, but it is not in {source}") for name in absent]
     indexed, failed, kept = index_slides(slides, options.tiles, out, workers, progress)
     problems += failed
@@ -90,6 +91,13 @@ def _check_places(source: Path, out: Path) -> None:
         raise ValueError(f"{out} is a file: choose a folder")
     if (out / IDENTITY_FILE).exists():
         IdentityKey.load(out)
+
+
+def _check_sections(rows: dict[str, LabelledSlide], options: SlideOptions) -> None:
+    """Options that do not fit the table are told now, not after hours of work."""
+    if rows:
+        records = [PatchRecord(key, row.patient, row.label, row.split, Path(key), key) for key, row in rows.items()]
+        assign_sections(records, options.val_fraction, options.test_fraction, options.seed)
 
 
 def _labelled(

@@ -93,11 +93,15 @@ def tile_quality(
     blur, unreadable = np.full(count, np.nan), np.zeros(count, bool)
     fold_density = _fold_density(overview, mask) if stain != "fluorescence" else math.inf
     number = reader.level_for(_QUALITY_MPP / max(reader.known_mpp))
-    for run in _runs(table, reader.levels[number].downsample) if stain != "fluorescence" else ():
+    runs = [] if stain == "fluorescence" else list(_runs(table, reader.levels[number].downsample))
+    while runs:
+        run = runs.pop()
         try:
             found = _measure(reader, number, run, table, mask.glass, fold_density, stain)
         except SlideError:
-            unreadable[run.tiles] = True
+            halves = _halves(table, run)
+            unreadable[run.tiles] = not halves
+            runs += halves
             continue
         for name, values in found.items():
             shares[name][run.tiles] = values
@@ -117,15 +121,27 @@ def _fold_density(overview: Overview, mask: TissueMask) -> float:
 
 def _runs(table: dict[str, np.ndarray], downsample: float) -> Iterator[_Run]:
     """Tiles side by side in a row, as many as are read together."""
-    x, y, width, height = (table[name] for name in ("x", "y", "width", "height"))
+    x, width, height = (table[name] for name in ("x", "width", "height"))
     row, column = table["row"], table["column"]
     start, count = 0, len(x)
     for i in range(1, count + 1):
         ends = i == count or row[i] != row[start] or column[i] != column[i - 1] + 1
         if ends or (x[i] + width[i] - x[start]) * height[start] > _STRIP * downsample**2:
-            whole = int(x[i - 1] + width[i - 1] - x[start])
-            yield _Run(slice(start, i), int(x[start]), int(y[start]), whole, int(height[start]))
+            yield _run(table, start, i)
             start = i
+
+
+def _halves(table: dict[str, np.ndarray], run: _Run) -> list[_Run]:
+    """A run that cannot be read in two, so that damage is told of its own tiles only."""
+    start, stop = run.tiles.start, run.tiles.stop
+    middle = (start + stop) // 2
+    return [] if stop - start == 1 else [_run(table, start, middle), _run(table, middle, stop)]
+
+
+def _run(table: dict[str, np.ndarray], start: int, stop: int) -> _Run:
+    x, y = int(table["x"][start]), int(table["y"][start])
+    width = int(table["x"][stop - 1] + table["width"][stop - 1]) - x
+    return _Run(slice(start, stop), x, y, width, int(table["height"][start]))
 
 
 def _measure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,8 @@ class SlideLabels:
         absent = []
         for name, row in self.rows.items():
             where = f"{self.path}, line {row.line}"
-            fitting = [slide for slide in slides if name in slide.names]
-            exact = [slide for slide in fitting if slide.key == name]
+            fitting = [slide for slide in slides if _composed(name) in map(_composed, slide.names)]
+            exact = [slide for slide in fitting if _composed(slide.key) == _composed(name)]
             if len(exact or fitting) > 1:
                 keys = ", ".join(slide.key for slide in fitting[:3])
                 raise ValueError(f"{where}: slide {name!r} fits {len(fitting)} slides ({keys}): give its path")
@@ -105,6 +106,11 @@ def read_slide_labels(path: Path, class_names: Sequence[str] | None = None) -> S
             raise ValueError(f"{path}, line {line}: slide {entry.slide!r} stands there twice: keep one")
         table.rows[entry.slide] = entry
     return table
+
+
+def _composed(name: str) -> str:
+    """``ö`` as one character: macOS writes names of files with two, where a table has one."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

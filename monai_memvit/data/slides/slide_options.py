@@ -77,6 +77,9 @@ class SlideOptions:
         test_fraction: likewise.
         seed: of the splits that are drawn.
         name: name of the data set; by default that of the source.
+
+    Raises:
+        ValueError: for classes or fractions without labels.
     """
 
     tiles: TileOptions = field(default_factory=TileOptions)
@@ -86,3 +89,10 @@ class SlideOptions:
     test_fraction: float | None = None
     seed: int = 0
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        for option in ("class_names", "val_fraction", "test_fraction"):
+            if self.labels is None and getattr(self, option) is not None:
+                raise ValueError(
+                    f"{option} is {getattr(self, option)}, but there are no labels: give --labels, or leave it out"
+                )

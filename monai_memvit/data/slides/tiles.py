@@ -159,7 +159,7 @@ class SlideTiles(IterableDataset[dict[str, Any]]):
         return {**batch, "image": torch.stack([torch.as_tensor(image) for image in images])}
 
     def _seed(self, slide: int, tile: int) -> None:
-        parts = self.transform.transforms if isinstance(self.transform, Compose) else [self.transform]
+        parts = self.transform.transforms if type(self.transform) is Compose else [self.transform]  # type: ignore[union-attr]
         random = [part for part in parts if isinstance(part, Randomizable)]
         if random:
             # Philox starts from a key at once, where a Mersenne Twister takes longer to seed than a tile to transform.

@@ -76,11 +76,18 @@ def tissue_mask(overview: Overview, stain: str = "he") -> TissueMask:
         found, pen, glass = _glowing(pixels, mpp), np.zeros(pixels.shape[:2], bool), np.zeros(3, np.float32)
     else:
         glass = glass_colour(pixels)
-        found, ink = _coloured(pixels, glass, stain)
-        pen = _strokes(ink, mpp)
-        found &= ~pen & ~ink
+        found, pen = _stained(pixels, glass, stain, mpp)
     found = _cleaned(found, mpp) & ~pen
     return TissueMask(found, pen, overview.scale, overview.mpp, glass)
+
+
+def _stained(pixels: np.ndarray, glass: np.ndarray, stain: str, mpp: float) -> tuple[np.ndarray, np.ndarray]:
+    """Stained pixels that are no ink, and strokes of a pen."""
+    found, ink = _coloured(pixels, glass, stain)
+    pen = _strokes(ink, mpp)
+    np.logical_or(ink, pen, out=ink)
+    found &= np.logical_not(ink, out=ink)
+    return found, pen
 
 
 def _coloured(pixels: np.ndarray, glass: np.ndarray, stain: str) -> tuple[np.ndarray, np.ndarray]:
@@ -132,8 +139,10 @@ def _cleaned(found: np.ndarray, mpp: float) -> np.ndarray:
 def _without_small(mask: np.ndarray, pixels: float) -> np.ndarray:
     if pixels <= 1:
         return mask
-    labels, _ = ndimage.label(mask)
-    sizes = np.bincount(labels.ravel())
+    labels, found = ndimage.label(mask)  # four bytes a pixel
+    # strip by strip: counting takes eight bytes a pixel
+    strips = range(0, len(labels), _ROWS)
+    sizes = sum(np.bincount(labels[top : top + _ROWS].ravel(), minlength=found + 1) for top in strips)
     kept = sizes >= pixels
     kept[0] = False
     return np.asarray(kept[labels])

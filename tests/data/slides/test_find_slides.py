@@ -53,6 +53,21 @@ def test_one_file_and_none(tmp_path: Path) -> None:
         find_slides(tmp_path / "b")
 
 
+def test_keys_are_text_whatever_the_file_system_holds(tmp_path: Path) -> None:
+    try:
+        touch(tmp_path, "caf\udce9.svs", "Größe 1.svs")
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    assert [slide.key for slide in find_slides(tmp_path)] == ["Größe 1.svs", r"caf\xe9.svs"]
+
+
+def test_a_link_to_nowhere_is_not_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "a.svs")
+    (tmp_path / "b.svs").symlink_to(tmp_path / "gone.svs")
+    (tmp_path / "c.txt").symlink_to(tmp_path / "gone.txt")
+    assert [slide.key for slide in find_slides(tmp_path)] == ["a.svs", "b.svs"]
+
+
 def test_a_link_to_a_folder_above_is_not_followed_for_ever(tmp_path: Path) -> None:
     touch(tmp_path, "a/b.svs")
     (tmp_path / "a" / "up").symlink_to(tmp_path)

@@ -77,10 +77,26 @@ def test_a_little_damage_is_white_and_told(
     assert white.mean() == pytest.approx(found.unread, rel=0.1)
 
 
+@pytest.mark.parametrize("mpp", [0.5, 3.0])
+def test_a_corrupt_tile_costs_itself_only_however_large_the_strips(
+    picture: np.ndarray, write_pyramid: Callable[..., Path], spoil_tile: Callable[..., None], mpp: float
+) -> None:
+    path = write_pyramid(picture, downsamples=(1,), mpp=mpp)
+    whole = read_overview(open_slide(path))
+    spoil_tile(path, 0, 9 + 4)  # the second row has nine, too
+    found = read_overview(open_slide(path))
+    side = round(256 / found.scale)
+    expected = whole.pixels.copy()
+    expected[side : 2 * side, 4 * side : 5 * side] = 255
+    np.testing.assert_array_equal(found.pixels, expected)
+    assert found.unread == pytest.approx(side**2 * 3 / expected.size)
+
+
 def test_much_damage_is_an_error(
     picture: np.ndarray, write_pyramid: Callable[..., Path], spoil_tile: Callable[..., None]
 ) -> None:
     path = write_pyramid(picture, downsamples=(1,))
-    spoil_tile(path, 0, 0)
-    with pytest.raises(SlideError, match="slide.tif: 100% of the slide cannot be read"):
+    for tile in range(4):
+        spoil_tile(path, 0, tile)
+    with pytest.raises(SlideError, match="slide.tif: more than 5% of the slide cannot be read"):
         read_overview(open_slide(path))

@@ -124,6 +124,15 @@ def test_labels_make_a_datalist(source: Path, tmp_path: Path) -> None:
     assert "datalist" in str(report) and "| patients |" in report.as_markdown()
 
 
+def test_fractions_that_do_not_fit_the_labels_are_told_before_the_work(source: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("slide,label,split\ngood0,yes,train\ngood1.tif,no,test\n")
+    options = SlideOptions(OPTIONS.tiles, labels=table, test_fraction=0.5)
+    with pytest.raises(ValueError, match="test fraction is 0.5, but the source has its own split"):
+        prepare_slides(source, tmp_path / "out", options, workers=0, progress=False)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_full_disk_leaves_nothing_half_written(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = tile_index.TileIndex.save
 

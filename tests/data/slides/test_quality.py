@@ -76,6 +76,16 @@ def test_a_corrupt_tile_is_flagged_by_the_focus(
     assert not index(path).flagged().any()  # level 0 is not looked at
 
 
+def test_a_corrupt_tile_does_not_flag_its_neighbours(
+    picture: np.ndarray, write_pyramid: Callable[..., Path], spoil_tile: Callable[..., None]
+) -> None:
+    picture[256:512, 256:320] = GREEN_INK
+    path = write_pyramid(picture, downsamples=(1,))
+    spoil_tile(path, 0, 6 + 3)
+    found = index(path, min_tissue=0)
+    assert tiles(found, "unreadable") == {(1, 3)} and tiles(found, "pen") == {(1, 1)}
+
+
 def test_runs_of_tiles_do_not_change_the_result(
     picture: np.ndarray, write_pyramid: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

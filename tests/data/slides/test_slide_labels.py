@@ -35,6 +35,12 @@ def test_slides_are_matched_by_path_name_or_stem(tmp_path: Path) -> None:
     }
 
 
+def test_names_match_however_their_umlauts_are_written(tmp_path: Path) -> None:
+    labels = read_slide_labels(table(tmp_path, "slide,label\nK\u00f6rper,a\nu\u0308ber.svs,b\n"))
+    matched, absent = labels.match(sources("Ko\u0308rper.svs", "\u00fcber.svs"))
+    assert not absent and {row.label for row in matched.values()} == {0, 1}
+
+
 def test_without_patients_every_slide_is_its_own(tmp_path: Path) -> None:
     row = read_slide_labels(table(tmp_path, "slide,label\nx,b\n"), ["b", "a"]).rows["x"]
     assert (row.patient, row.label, row.split) == ("x", 0, None)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monai_memvit.data.slides import TileOptions
+from monai_memvit.data.slides import SlideOptions, TileOptions
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,13 @@ from monai_memvit.data.slides import TileOptions
 def test_values_out_of_range(values: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TileOptions(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("values", [{"class_names": ["a", "b"]}, {"val_fraction": 0.0}, {"test_fraction": 0.2}])
+def test_what_is_about_labels_needs_them(values: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(values))} is .*: give --labels"):
+        SlideOptions(**values)  # type: ignore[arg-type]
+    assert SlideOptions(labels="labels.csv", **values)  # type: ignore[arg-type]
 
 
 def test_parameters_are_plain_json() -> None:

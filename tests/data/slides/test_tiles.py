@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from monai.transforms import Compose, Lambdad, RandGaussianNoised, ScaleIntensityRanged
+from monai.transforms import Compose, Lambdad, OneOf, RandGaussianNoised, ScaleIntensityRanged
 from torch.utils.data import DataLoader
 
 from monai_memvit.data.slides import SlideError, SlideTiles, TileIndex, TileOptions, index_slide, open_slide
@@ -114,6 +114,15 @@ def test_random_transforms_depend_on_seed_and_epoch_not_on_workers(index: TileIn
     first = noisy(0, 0, 0)
     assert torch.equal(first, noisy(0, 0, 2))
     assert not torch.equal(first, noisy(0, 1, 0)) and not torch.equal(first, noisy(1, 0, 0))
+
+
+def test_a_choice_between_transforms_does_not_depend_on_workers_either(index: TileIndex) -> None:
+    def chosen(workers: int) -> torch.Tensor:
+        transform = OneOf([Lambdad("image", lambda image: image * 0), Lambdad("image", lambda image: image)])
+        data = SlideTiles(index, transform=transform)
+        return gathered(DataLoader(data, batch_size=None, num_workers=workers))[1]
+
+    assert torch.equal(chosen(0), chosen(2))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import numpy as np
 
 from .bounds import inside
 from .dicom_series import DicomSlideFile, find_dicom_slides
+from .downsample import true_downsample
 from .handles import HANDLES
 from .needed import needed
 from .slide import Level, SlideError, SlideReader
@@ -40,9 +41,10 @@ class DicomSlideReader(SlideReader):
         """The files that hold levels; labels and overviews are left alone."""
         folder = self.path if self.path.is_dir() else self.path.parent
         found = find_dicom_slides(path for path in folder.iterdir() if path.is_file())
-        damaged = found.pop("", [])
-        if damaged:
-            raise SlideError(f"{damaged[0].path}: its DICOM header is damaged: copy it again")
+        damaged = [file.path for file in found.pop("", [])]
+        if damaged and (self.path in damaged or len(found) < 2):  # among several series nobody knows whose it is
+            file = self.path if self.path in damaged else damaged[0]
+            raise SlideError(f"{file}: its DICOM header is damaged: copy it again")
         if not self.path.is_dir():
             found = {uid: files for uid, files in found.items() if self.path in [file.path for file in files]}
         if len(found) != 1:
@@ -109,10 +111,6 @@ class DicomSlideReader(SlideReader):
     def _is_colour(self, stored: Any) -> bool:
         return bool(stored.default_instance.dataset.samples_per_pixel == 3)
 
-    @property
-    def _key(self) -> tuple[str, Path]:
-        return "wsidicom", self.path
-
     def _handle(self) -> Any:
         return HANDLES.get(self._key, self._open)
 
@@ -132,8 +130,7 @@ class DicomSlideReader(SlideReader):
 
     def _read_levels(self) -> tuple[Level, ...]:
         sizes = [(level.size.width, level.size.height) for level in self._handle().levels]
-        width, height = sizes[0]
-        return tuple(Level((width / w + height / h) / 2, w, h) for w, h in sizes)
+        return tuple(Level(true_downsample(sizes[0], size), *size) for size in sizes)
 
     def _read_mpp(self) -> tuple[float, float] | None:
         try:

@@ -50,6 +50,11 @@ class HandleCache:
         with self._lock:
             self._handles.pop(key, None)
 
+    def clear(self) -> None:
+        """Forget all handles."""
+        with self._lock:
+            self._handles.clear()
+
     def start_anew(self) -> None:
         """Begin with no handle, in a process that was just forked."""
         self._parents.append(self._handles)

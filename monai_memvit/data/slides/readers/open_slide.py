@@ -25,7 +25,12 @@ def open_slide(path: str | os.PathLike[str], mpp: float | None = None) -> SlideR
     """
     if mpp is not None and not 0 < mpp < float("inf"):
         raise ValueError(f"mpp is {mpp}: give the micrometres per pixel of level 0, such as 0.25")
-    path = Path(path).resolve()
+    path = Path(os.path.abspath(path))  # of a link, not its target: what belongs to a slide lies beside the link
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise SlideError(f"{shown}: its name, or that of a folder above, is not UTF-8: rename it") from None
     if not path.exists():
         raise SlideError(f"{path} does not exist: correct the path")
     if path.is_dir() or is_dicom(path):

@@ -151,6 +151,12 @@ class SlideReader(ABC):
         downsample = self.levels[level].downsample
         return self.read(round(x * downsample), round(y * downsample), width, height, level)
 
+    @cached_property
+    def _key(self) -> tuple[object, ...]:
+        """Of the handle: another one where a file was replaced."""
+        states = [path.stat() for path in self.files]
+        return type(self), self.path, *((state.st_ino, state.st_size, state.st_mtime_ns) for state in states)
+
     def check_whole(self) -> None:
         """Read the last pixels of every level, which a file that was cut off no longer has.
 

@@ -81,6 +81,14 @@ def test_a_folder_of_two_series_wants_a_file_to_be_named(wsi: Path, series: Path
     assert open_slide(series / "10_0").size == (3072, 2304)
 
 
+def test_a_damaged_file_among_several_series_costs_itself_only(wsi: Path, series: Path) -> None:
+    shutil.copyfile(wsi / "dicom_jpeg2000" / "camelyon.dcm", series / "camelyon.dcm")
+    (series / "damaged.dcm").write_bytes((series / "camelyon.dcm").read_bytes()[:900])
+    assert open_slide(series / "camelyon.dcm").size == (1696, 812)
+    with pytest.raises(SlideError, match=r"damaged\.dcm: its DICOM header"):
+        open_slide(series / "damaged.dcm")
+
+
 def test_frames_in_no_told_order_are_refused(wsi: Path) -> None:
     """Its frames run down the columns, and nothing in the file says so: read by the standard it would be scrambled."""
     with pytest.raises(SlideError, match="Image Type"):

@@ -27,6 +27,22 @@ def test_pixels_are_those_of_the_file(picture: np.ndarray, write_pyramid: Callab
     np.testing.assert_array_equal(reader.read(40, 80, 50, 60, level=1), picture[::4, ::4][20:80, 10:60])
 
 
+@pytest.mark.parametrize("downsample", [2, 4, 16])
+def test_a_level_shows_the_same_place_as_level_0_up_to_the_far_edge(
+    write_pyramid: Callable[..., Path], downsample: int
+) -> None:
+    """openslide alone, by the mean ratio of rounded sizes, is off by many pixels on a long narrow slide."""
+    width, height = 6015, 335
+    ramp = np.broadcast_to(((np.arange(width) % 960) // 4)[None, :, None], (height, width, 3)).astype(np.uint8)
+    path = write_pyramid(ramp, downsamples=(1, downsample), floor=True)
+    reader = open_slide(path)
+    assert reader.levels[1].downsample == downsample
+    for x in (320, 3200, 5824):
+        coarse = reader.read(x, 0, 64 // downsample, 4, 1)[0, :, 0]
+        expected = ramp[0, x : x + 64 : downsample, 0].astype(int)
+        assert np.abs(coarse - expected).max() <= 2
+
+
 def test_outside_the_slide_is_white(picture: np.ndarray, write_pyramid: Callable[..., Path]) -> None:
     reader = open_slide(write_pyramid(picture))
     region = reader.read(850, -10, 100, 60)
@@ -108,6 +124,33 @@ def test_the_fingerprint_is_of_the_content(picture: np.ndarray, write_pyramid: C
     first, twin = write_pyramid(picture, "a.tif"), write_pyramid(picture, "b.tif")
     other = write_pyramid(255 - picture, "c.tif")
     assert open_slide(first).fingerprint == open_slide(twin).fingerprint != open_slide(other).fingerprint
+
+
+def test_a_file_that_was_replaced_is_opened_anew(picture: np.ndarray, write_pyramid: Callable[..., Path]) -> None:
+    open_slide(write_pyramid(picture)).read(0, 0, 10, 10)
+    reader = open_slide(write_pyramid(255 - picture))
+    np.testing.assert_array_equal(reader.read(0, 0, 10, 10), 255 - picture[:10, :10])
+
+
+def test_a_link_is_a_slide_under_its_own_name(
+    picture: np.ndarray, write_pyramid: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As stores that keep files under their digests make them; a MIRAX slide's pixels lie beside the link."""
+    store = write_pyramid(picture, "0a1b2c")
+    (tmp_path / "slide.tif").symlink_to(store)
+    monkeypatch.chdir(tmp_path)
+    reader = open_slide("slide.tif")
+    assert reader.path == tmp_path / "slide.tif" and reader.size == (900, 700)
+
+
+def test_a_name_that_is_no_text_is_told(picture: np.ndarray, write_pyramid: Callable[..., Path]) -> None:
+    path = write_pyramid(picture)
+    try:
+        odd = path.rename(path.with_name("caf\udce9.tif"))
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    with pytest.raises(SlideError, match=r"caf\\xe9.tif: .* not UTF-8: rename it"):
+        open_slide(odd)
 
 
 @pytest.mark.parametrize("name", ["cmu_small_region.svs", "tcga-cr-7395.svs", "fluorescence_dapi.ndpi"])

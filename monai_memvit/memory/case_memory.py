@@ -139,7 +139,7 @@ class CaseMemory(nn.Module):
 
     @torch.no_grad()
     def remove(self, ids: Tensor | None = None, group_ids: Tensor | None = None) -> int:
-        """Forget cases as if they had never been stored; a class that is left without any case stays.
+        """Forget cases as if they had never been stored, and new classes of which no case is left.
 
         Args:
             ids: opaque sample ids ``(N,)``.
@@ -158,9 +158,21 @@ class CaseMemory(nn.Module):
         if self._moments is not None:
             self._moments.subtract(self.features[gone], self.labels[gone])
         self._store(self.rows.where(~gone))
+        self._forget_empty_classes()
         if self._removals % _REBUILD == 0:
             self.rebuild()
         return int(gone.sum())
+
+    def _forget_empty_classes(self) -> None:
+        head = self.head_classes
+        left = [k < head or bool((self.labels == k).any()) for k in range(len(self.class_names))]
+        if all(left):
+            return
+        places = torch.tensor(left).cumsum(0).sub(1).to(self.labels)
+        self.labels = torch.where(self.rows.labelled, places[self.labels.clamp(min=0)], self.labels)
+        self.class_names = [name for name, kept in zip(self.class_names, left) if kept]
+        if self._moments is not None:
+            self._moments = ClassMoments(self._moments.gram[torch.tensor(left)])
 
     def rebuild(self) -> None:
         """Make everything that follows from the rows anew: then not even rounding tells of removed cases."""

@@ -124,6 +124,21 @@ def test_a_forgotten_case_was_never_there(memory, by):
     assert torch.equal(memory(asked, torch.zeros(9, 3)), pure(asked, torch.zeros(9, 3)))
 
 
+@pytest.mark.parametrize("gone", ["metastasis", "cyst"])
+def test_a_new_class_without_cases_is_forgotten_too(memory, gone):
+    new = {name: _cases(6, seed=20 + k, classes=1) for k, name in enumerate(["metastasis", "cyst"])}
+    kept = next(name for name in new if name != gone)
+    pure = CaseMemory(F, NAMES)
+    pure.extend(**_cases(40))
+    pure.extend(**new[kept], class_names=[kept])
+    for name, cases in new.items():
+        memory.extend(**cases, class_names=[name])
+    assert memory.choices  # fitted: from here on the moments follow the rows
+    memory.remove(new[gone]["ids"])
+    assert memory.class_names == pure.class_names and _same(memory, pure)
+    torch.testing.assert_close(memory.moments.gram, pure.moments.gram, rtol=0, atol=1e-9)
+
+
 def test_moments_are_made_anew_after_many_removals(memory):
     fresh = CaseMemory(F, NAMES)
     fresh.extend(**_cases(40))

@@ -37,7 +37,7 @@ class Calibration(NamedTuple):
         Returns:
             ``(B, C)`` float64.
         """
-        return (self.scale * scores.double() + self.offsets).softmax(-1)
+        return (self.scale * scores.double() + self.offsets.to(scores.device)).softmax(-1)
 
     @classmethod
     def none(cls, classes: int, scale: float) -> Calibration:

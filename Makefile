@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= cpu,mlflow,mri,radiograph,pathology,dev
 TASK ?= patches
-OUT ?= $(if $(filter mri,$(TASK)),demo_output_mri,demo_output)
+OUT ?= demo_output$(if $(filter mri slides,$(TASK)),_$(TASK))
 DATA ?=
 WORKERS ?= 2
 TESTS ?= tests
@@ -19,7 +19,7 @@ help: ## this list
 	@echo "usage: make TARGET [NAME=value ...]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## prepare, train, distil, evaluate, infer (TASK=patches or mri, DATA=source, OUT=folder, EPOCHS=, PREPARE=, TRAIN=options)
+demo: $(STAMP) ## prepare, train, distil, evaluate, infer (TASK=patches, mri or slides, DATA=source, OUT=folder, EPOCHS=, PREPARE=, TRAIN=options)
 	@TASK="$(TASK)" PYTHON="$(BIN)/python" bash tools/demo.sh "$(OUT)" "$(DATA)"
 
 test: $(STAMP) ## run the tests (TESTS=tests/memory to run some, WORKERS=2)
@@ -49,7 +49,7 @@ lock: $(STAMP) ## write constraints.txt anew (Python 3.11, no GPU)
 	mv constraints.txt.new constraints.txt
 
 clean: ## remove what the targets made, the virtual environment included
-	rm -rf "$(VENV)" demo_output demo_output_mri .pytest_cache .ruff_cache .mypy_cache .coverage htmlcov site
+	rm -rf "$(VENV)" demo_output demo_output_mri demo_output_slides .pytest_cache .ruff_cache .mypy_cache .coverage htmlcov site
 
 $(STAMP): pyproject.toml constraints.txt constraints-cpu.txt tools/setup.sh
 	@PYTHON="$(PYTHON)" bash tools/setup.sh "$(VENV)" "$(EXTRAS)"

@@ -1,4 +1,4 @@
-"""The command line: ``python -m monai_memvit simulate | prepare | benchmark``."""
+"""The command line: ``python -m monai_memvit simulate | prepare | memory | benchmark``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from monai_memvit import __version__
-from monai_memvit.commands import mri, patches, radiographs, slides
+from monai_memvit.commands import memory, mri, patches, radiographs, slides
 
 __all__ = ["main"]
 
@@ -44,6 +44,7 @@ def _parser(with_benchmarks: bool) -> argparse.ArgumentParser:
     for modality in (patches, mri, radiographs, slides):
         modality.add_simulation(simulations)
         modality.add_preparation(preparations)
+    memory.add_commands(commands)
     benchmark = commands.add_parser("benchmark", help="measure speed and memory")
     if with_benchmarks:
         from monai_memvit.benchmarks import register

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The main job from end to end: demo.sh OUT [DATA]. Without DATA the package makes a cohort: no download, no patients.
-# TASK is patches (histology, the default) or mri (five co-registered sequences).
+# TASK is patches (histology, the default), mri (five co-registered sequences) or slides (whole slides with small lesions).
 # PREPARE holds further options of `prepare`, such as "--label cell_type".
 # TRAIN holds further options of the bundle's commands, such as "--preset tiny --image_size 224 --crop_size 224".
-# EPOCHS (default 40, of mri 15) sets how long it trains. What this version trained in the same way on the same data is not trained
-# again. A TRAIN with "--memory_layers []" trains a plain ViT: then there is nothing to distil and no past case to consult.
+# EPOCHS (default 40, of mri 15, of slides 20) sets how long it trains. What this version trained in the same way on the same data is not trained
+# again. A TRAIN with "--memory_layers []" trains a plain ViT: then there is nothing to distil and no past case to consult. Slides are
+# trained without a memory. DATA for slides is a folder with slides/ and labels.csv (slide, label, perhaps patient and split).
 set -euo pipefail
 out=$1 data=${2:-}
 python=${PYTHON:-.venv/bin/python}
@@ -21,8 +22,14 @@ mri)
     TRAIN="--image_size 64 --patch_size 8 ${TRAIN:-}"
     [ -n "$data" ] || PREPARE="--size 128 --spacing 2 --empty-tumour-mask normal ${PREPARE:-}"
     ;;
+slides)
+    what="whole slides, half of them with a lesion of 1 %" simulated=simulated bundle=bundles/slide_classification
+    size=(--patients 80)
+    epochs=${EPOCHS:-20}
+    [ -n "$data" ] || PREPARE="--class-names normal,tumour --mpp-target 2 --tile 32 ${PREPARE:-}"
+    ;;
 *)
-    echo "TASK=$task is unknown: take patches or mri" >&2
+    echo "TASK=$task is unknown: take patches, mri or slides" >&2
     exit 2
     ;;
 esac
@@ -43,7 +50,7 @@ over_train() { # a config laid over train.yaml, then further options
     shift
     bundle_run "['$bundle/configs/train.yaml','$bundle/configs/$config']" --model_dir "$out/models" "$@"
 }
-has_memory() { [[ " ${TRAIN:-} " != *" --memory_layers [] "* ]]; }
+has_memory() { [ "$task" != slides ] && [[ " ${TRAIN:-} " != *" --memory_layers [] "* ]]; }
 
 if [ -z "$data" ]; then
     say "1/6 simulate $what (simulated: the figures below say nothing about patients)"
@@ -53,22 +60,33 @@ if [ -z "$data" ]; then
         mkdir -p "$out/new_patient"
         mv "$data/sub-0025" "$out/new_patient/"
     fi
+    if [ -e "$data/slides/sim-0080-1.tif" ]; then # likewise, and out of the labels
+        mkdir -p "$out/new_patient"
+        mv "$data/slides/sim-0080-1.tif" "$out/new_patient/"
+        sed -i '/^sim-0080-1/d' "$data/labels.csv"
+    fi
+fi
+source=$data
+if [ "$task" = slides ]; then
+    source=$data/slides PREPARE="--labels $data/labels.csv ${PREPARE:-}"
 fi
 
 say "2/6 prepare $data"
 # 3 says: done, some images or cases are broken and left out; it has named them.
 # shellcheck disable=SC2086
-"$python" -m monai_memvit prepare "$task" "$data" "$out/data" ${PREPARE:-} || [ $? = 3 ]
+"$python" -m monai_memvit prepare "$task" "$source" "$out/data" ${PREPARE:-} || [ $? = 3 ]
 fingerprint=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["fingerprint"])' "$out/data/datalist.json")
 version="$("$python" -m monai_memvit --version) $(git describe --always --dirty 2>/dev/null || true)"
-training="$version $fingerprint $epochs ${TRAIN:-} $(cat "$bundle"/configs/{train,distil}.yaml | sha256sum)"
+training="$version $fingerprint $epochs ${TRAIN:-} $(cat "$bundle"/configs/train.yaml "$bundle"/configs/disti[l].yaml 2>/dev/null | sha256sum)"
 
 if [ "$(cat "$out/trained_on" 2>/dev/null)" = "$training" ]; then
     say "3/6 and 4/6 done before, in this very way on this very data (remove $out/trained_on to train again)"
 else
     rm -f "$out/trained_on"
     say "3/6 train"
-    bundle_run "$bundle/configs/train.yaml" --model_dir "$out/models" --max_epochs "$epochs" --learning_rate 0.001
+    rate=(--learning_rate 0.001)
+    [ "$task" != slides ] || rate=()
+    bundle_run "$bundle/configs/train.yaml" --model_dir "$out/models" --max_epochs "$epochs" "${rate[@]}"
     if has_memory; then
         say "4/6 distil the memory into prototypes"
         over_train distil.yaml
@@ -85,6 +103,13 @@ if has_memory; then
     bundle_run "$bundle/configs/inference.yaml" --checkpoint "$out/models/model_refreshed.pt" "${new[@]}"
 fi
 
+if [ "$task" = slides ]; then
+    say "6/6 infer, with heatmaps"
+    new=()
+    [ ! -d "$out/new_patient" ] || new=(--slides "$out/new_patient")
+    bundle_run "$bundle/configs/inference.yaml" --checkpoint "$out/models/model.pt" "${new[@]}"
+fi
+
 say "results"
 "$python" - "$out/results/evaluation/metrics.json" <<'END'
 import json, sys
@@ -96,10 +121,11 @@ END
 cat <<END
 
 Where to look
-  what was prepared, and what was left out   $out/data/$([ "$task" = mri ] && echo "report.md, quality.html" || echo "report.json")
+  what was prepared, and what was left out   $out/data/$(case $task in mri) echo "report.md, quality.html" ;; slides) echo report.md ;; *) echo report.json ;; esac)
   figures and pictures                       $out/results/evaluation
 $(has_memory && echo "  cases beside the past cases consulted      $out/results/inference/evidence.png
   their probabilities, and more of these     $out/results/inference/predictions.csv")
+$([ "$task" != slides ] || echo "  where in a new slide the evidence lies     $out/results/inference/heatmaps")
   networks with their memory                 $out/models
   runs in MLflow                             $(dirname "$python")/mlflow ui --backend-store-uri sqlite:///$out/results/mlruns.db
 END

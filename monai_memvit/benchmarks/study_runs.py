@@ -26,7 +26,7 @@ __all__ = [
     "training_job",
 ]
 
-_KEPT_HANDLERS = ("MemoryUpdateHandler", "LrScheduleHandler")
+_KEPT_HANDLERS = ("MemoryUpdateHandler", "LrScheduleHandler", "GradientClipper")
 
 
 def each_run(

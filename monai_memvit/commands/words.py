@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Collection, Sequence
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["comma_separated", "named_value", "positive_number", "refuse_idle", "tell"]
+__all__ = ["comma_separated", "json_value", "named_value", "positive_number", "refuse_idle", "tell"]
 
 if TYPE_CHECKING:
     Modalities = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -38,6 +39,22 @@ def named_value(text: str) -> tuple[str, str]:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} has no '=': give NAME=VALUE")
     return name, value
+
+
+def json_value(text: str) -> tuple[str, Any]:
+    """Read ``KEY=JSON``.
+
+    Args:
+        text: a word of the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: for anything else.
+    """
+    name, value = named_value(text)
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        raise argparse.ArgumentTypeError(f"{text!r}: words stand in quotes: preset='\"micro\"'") from None
 
 
 def positive_number(text: str) -> float:

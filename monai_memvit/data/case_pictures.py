@@ -21,7 +21,7 @@ def case_picture(image: Path, slice: int | None = None, channel: int | None = No
     PNG, JPEG and whatever else Pillow reads is given as it is. The channels of a ``.npy`` array are scaled to gray one
     by one, from their 1st to their 99th percentile outside of the background, which is 0 and drawn black. Up to three
     stand side by side, four in a square, more in rows of three. A prepared film, ``(H, W)`` of unsigned whole numbers,
-    holds display values already and is given by its upper 8 bits.
+    holds display values already and is given by its upper 8 bits. A slide's tile index stands for the thumbnail beside.
 
     Args:
         image: a picture, or an array ``(S, C, H, W)`` of slices, ``(C, H, W)``, or ``(H, W)`` of a film.
@@ -34,6 +34,8 @@ def case_picture(image: Path, slice: int | None = None, channel: int | None = No
     Raises:
         ValueError: when the array is of another shape, or has no such slice or channel.
     """
+    if image.name == "tiles.parquet":
+        image = image.with_name("thumbnail.png")
     if image.suffix.lower() != ".npy":
         with Image.open(image) as file:
             return np.asarray(file)

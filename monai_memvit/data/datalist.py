@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -286,12 +286,17 @@ def load_fingerprint(path: str | os.PathLike[str]) -> str:
     return _read_once(path).fingerprint
 
 
-def load_case_index(path: str | os.PathLike[str]) -> Mapping[int, Case]:
+def load_case_index(path: str | os.PathLike[str], added: Iterable[str | os.PathLike[str]] = ()) -> Mapping[int, Case]:
     """Return who stands behind each sample id: for evidence pictures and tables that stay where the data are.
 
     Args:
         path: the ``datalist.json``.
+        added: others, of cases that were added to a case memory.
     """
+    return {number: case for other in (*added, path) for number, case in _cases_of(other).items()}
+
+
+def _cases_of(path: str | os.PathLike[str]) -> dict[int, Case]:
     folder = Path(path).resolve().parent
     return {
         item["sample_id"]: Case(

@@ -11,6 +11,7 @@ from .classification_report import ClassificationReport
 from .data_time_share import DataTimeShare
 from .film_heatmaps import FilmHeatmaps
 from .film_predictions import FilmPredictions
+from .gradient_clipping import GradientClipper
 from .memory_distill import MemoryDistillHandler
 from .memory_effect import MemoryEffectHandler
 from .memory_statistics import MemoryStatisticsHandler
@@ -23,6 +24,7 @@ from .reconstruction_report import ReconstructionReport
 from .resumable import RandomState
 from .retrieval_saver import RetrievalSaver
 from .run_record import RunRecorder, unique_run_name
+from .similar_cases_saver import SimilarCasesSaver
 from .slide_heatmaps import SlideHeatmaps
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "DataTimeShare",
     "FilmHeatmaps",
     "FilmPredictions",
+    "GradientClipper",
     "MemoryDistillHandler",
     "MemoryEffectHandler",
     "MemoryStatisticsHandler",
@@ -48,6 +51,7 @@ __all__ = [
     "ResumeCheckpoint",
     "RetrievalSaver",
     "RunRecorder",
+    "SimilarCasesSaver",
     "SlideHeatmaps",
     "only_channels",
     "unique_run_name",

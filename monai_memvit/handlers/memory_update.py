@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -13,7 +13,8 @@ from ignite.engine import Engine, Events
 from monai.utils import evenly_divisible_all_gather
 from torch import Tensor
 
-from ..memory import AttentionMovingAverage, CaseSnapshot, MemoryBank, memory_layers
+from ..data import Case
+from ..memory import AttentionMovingAverage, CaseSnapshot, MemoryBank, labels_of, memory_layers
 
 __all__ = ["MemoryUpdateHandler"]
 
@@ -49,6 +50,8 @@ class MemoryUpdateHandler:
             evaluation reads all the same. Freeze it (``requires_grad_(False)``) to say that this is meant, or fit it
             afterwards; otherwise a warning tells the constant.
         id_map: digest of the table of ids, from the datalist; 0 does not check.
+        cases: what is known of each case by sample id, see ``monai_memvit.data.load_case_index``: every fact then says
+            its case's class, and nothing else of it; None tells no classes.
 
     Raises:
         ValueError: when an option is unknown or the network has no memory layer; while running, when the bank of a
@@ -63,6 +66,7 @@ class MemoryUpdateHandler:
         timing: str = "epoch",
         read_during_training: str = "after_first_epoch",
         id_map: int = 0,
+        cases: Mapping[int, Case] | None = None,
     ) -> None:
         choices = {"update": (update, _UPDATES), "timing": (timing, _EVENTS)}
         choices["read_during_training"] = (read_during_training, _READS)
@@ -77,6 +81,7 @@ class MemoryUpdateHandler:
         if read_during_training == "never":
             _warn_of_untrained_gates(self.layers)
         self.id_map = id_map
+        self.labels = None if cases is None else {i: case.label for i, case in cases.items()}
         self._staged: list[list[CaseSnapshot]] = [[] for _ in self.layers]
         self._visited: list[list[Tensor]] = [[] for _ in self.layers]
         self._before: list[MemoryBank | None] = [None for _ in self.layers]
@@ -144,6 +149,8 @@ class MemoryUpdateHandler:
             staged.clear()
             visited.append(facts[0].to(layer.bank.ids.device))
             _UPDATES[self.update](layer.bank, facts, engine.state.epoch - 1, before)
+            if self.labels is not None:
+                layer.bank.label(facts[0], labels_of(facts[0], self.labels))
 
     def _warn_of_stale_facts(self) -> None:
         for layer, visited in zip(self.layers, self._visited):

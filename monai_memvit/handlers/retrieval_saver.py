@@ -1,27 +1,23 @@
-"""Writes for every case its probabilities and the past cases behind them: a table and a picture."""
+"""Writes for every case its probabilities and the past cases that a memory inside the network holds behind them."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import torch
 import torch.nn as nn
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 
-from ..data import Case, atomic_write
-from ..data.case_pictures import case_picture
+from ..data import Case
 from ..memory import CaseEvidence, consulted_cases, memory_layers
-from .pictures import Panel, evidence_picture
+from .evidence_saver import EvidenceSaver
 
 __all__ = ["RetrievalSaver"]
 
+_HOW = {"cosine": "resemble it most (key-key cosine)", "logit": "its attention consulted (q·k)"}
 
-class RetrievalSaver:
+
+class RetrievalSaver(EvidenceSaver):
     """Saves ``predictions.csv`` and ``evidence.png`` when an evaluator has finished.
 
     Each row of the table is a case: its opaque id, the probabilities, the predicted class, and the ``top`` past cases
@@ -63,28 +59,15 @@ class RetrievalSaver:
         include_keys: bool = False,
         id_map: int = 0,
     ) -> None:
+        super().__init__(output_dir, class_names, cases, top, picture_rows, queries, include_keys)
         self.layer = memory_layers(network)[-1]
-        self.folder = Path(output_dir)
-        self.class_names = list(class_names)
-        self.cases = cases
         self.retrieval = retrieval
-        self.top = top
         self.k = k
-        self.picture_rows = picture_rows
-        self.places = {int(item["sample_id"]): (Path(item["image"]), item.get("slice")) for item in queries}
-        self.include_keys = include_keys
         self.id_map = id_map
-        self._found: list[tuple[int, list[float], CaseEvidence]] = []
-
-    def attach(self, engine: Engine) -> None:
-        """Register with an evaluator whose outputs hold probabilities under ``"pred"``.
-
-        Args:
-            engine: the evaluator whose network is given.
-        """
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.COMPLETED, self._save)
+        how = _HOW.get(retrieval, retrieval)
+        self.caption = (
+            f"left: the case, its prediction; right: the past cases that {how}; green = of the predicted class"
+        )
 
     def _start(self) -> None:
         stored = int(self.layer.bank.id_map)
@@ -93,98 +76,11 @@ class RetrievalSaver:
                 f"the memory belongs to the table of ids {stored:016x}, the datalist to {self.id_map:016x}: give the "
                 "datalist the network was trained with, or its past cases cannot be named."
             )
-        self._found = []
+        super()._start()
 
-    def _collect(self, engine: Engine) -> None:
+    def _evidence(self, engine: Engine) -> Iterable[tuple[int, CaseEvidence]]:
         snapshot = self.layer.latest
         if snapshot is None:
             raise ValueError("the network saw no sample_ids: hand them over, for example by PrepareBatchExtraInput.")
         evidence = consulted_cases(self.layer.bank, snapshot, self.k, self.retrieval, self.top)
-        for sample_id, item, past in zip(snapshot.ids.tolist(), engine.state.output, evidence):
-            self._found.append((sample_id, torch.as_tensor(item["pred"]).float().tolist(), past))
-
-    def _save(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(self._header())
-        writer.writerows(self._row(*found) for found in self._found)
-        with atomic_write(self.folder / "predictions.csv") as file:
-            file.write(text.getvalue().encode())
-        if self.picture_rows and self._found:
-            figure = evidence_picture([self._panels(*found) for found in self._shown()], self._caption())
-            with atomic_write(self.folder / "evidence.png") as file:
-                figure.savefig(file, format="png", dpi=150)
-
-    def _header(self) -> list[str]:
-        names = ["sample_key"] if self.include_keys else []
-        past = [f"past_case_{n}{part}" for n in range(1, self.top + 1) for part in ("", "_class", "_weight")]
-        return ["sample_id", *names, *(f"probability_{c}" for c in self.class_names), "predicted", *past]
-
-    def _row(self, sample_id: int, probabilities: list[float], past: CaseEvidence) -> list[Any]:
-        keys = [self._key(sample_id)] if self.include_keys else []
-        row = [sample_id, *keys, *(f"{p:.6f}" for p in probabilities), self._name(int(np.argmax(probabilities)))]
-        for case, weight in zip(past.ids.tolist(), past.weights.tolist()):
-            row += [case, self._class_of(case), f"{weight:.4f}"]
-        return row + [""] * (len(self._header()) - len(row))
-
-    def _shown(self) -> list[tuple[int, list[float], CaseEvidence]]:
-        shown = min(self.picture_rows, len(self._found))
-        return [self._found[i] for i in np.linspace(0, len(self._found) - 1, shown).astype(int)]
-
-    def _panels(self, sample_id: int, probabilities: list[float], past: CaseEvidence) -> list[Panel]:
-        predicted = int(np.argmax(probabilities))
-        case = self._known(sample_id)
-        truth = "" if case is None or case.label is None else f"\ntrue: {self._shown_by(case)}"
-        title = f"{self._name(predicted)} {probabilities[predicted]:.0%}{truth}"
-        place = self.places.get(sample_id) if case is None else (case.image, case.slice)
-        panels = [Panel(_picture(place), title, None)]
-        for past_id, weight in zip(past.ids.tolist(), past.weights.tolist()):
-            known = self.cases.get(past_id)
-            agrees = None if known is None else _shows(known, predicted)
-            title = f"{self._class_of(past_id)}\nweight {weight:.1%}"
-            panels.append(Panel(_picture(None if known is None else (known.image, known.slice)), title, agrees))
-        return panels + [Panel(_picture(None), "", None)] * (self.top + 1 - len(panels))
-
-    def _known(self, sample_id: int) -> Case | None:
-        """What ``cases`` has of an evaluated case: nothing where the evaluated image or slice is another one."""
-        case = self.cases.get(sample_id)
-        if case is None:
-            return None
-        place = (case.image, case.slice)
-        return case if self.places.get(sample_id, place) == place else None
-
-    def _key(self, sample_id: int) -> str:
-        case = self._known(sample_id)
-        if case is not None:
-            return case.sample_key
-        path, number = self.places.get(sample_id, ("", None))
-        return str(path) if number is None else f"{path} slice {number}"
-
-    def _caption(self) -> str:
-        how = "resemble it most (key-key cosine)" if self.retrieval == "cosine" else "its attention consulted (q·k)"
-        return f"left: the case, its prediction; right: the past cases that {how}; green = of the predicted class"
-
-    def _name(self, label: int) -> str:
-        return self.class_names[label]
-
-    def _class_of(self, sample_id: int) -> str:
-        case = self.cases.get(sample_id)
-        return "unknown" if case is None or case.label is None else self._shown_by(case)
-
-    def _shown_by(self, case: Case) -> str:
-        """Its class, or all findings that it is known to show."""
-        if case.labels is None:
-            return self._name(case.label)
-        return " + ".join(name for name, label in zip(self.class_names, case.labels) if label == 1) or "none"
-
-
-def _shows(case: Case, label: int) -> bool | None:
-    """Whether a case is of a class, or shows a finding; None where that is not known."""
-    if case.labels is None:
-        return case.label == label
-    return None if case.labels[label] < 0 else case.labels[label] == 1
-
-
-def _picture(place: tuple[Path, int | None] | None) -> np.ndarray:
-    return np.full((2, 2), 255, dtype=np.uint8) if place is None else case_picture(*place)
+        return zip(snapshot.ids.tolist(), evidence)

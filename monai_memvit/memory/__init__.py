@@ -12,6 +12,7 @@ from .layers import memory_layers, memory_off
 from .moving_average import AttentionMovingAverage
 from .prototypes import Prototypes, PrototypicalAttentionLearning
 from .readouts import HeadReadout, MixtureReadout, NeighbourReadout, RidgeReadout
+from .retrieval import CosineRetrieval, FactRetrieval, LogitRetrieval
 from .search import ExactSearch
 from .statistics import chance_purity, class_purity, effective_number, labels_of
 
@@ -21,10 +22,13 @@ __all__ = [
     "CaseMemory",
     "CaseEvidence",
     "CaseSnapshot",
+    "CosineRetrieval",
     "ExactSearch",
+    "FactRetrieval",
     "Facts",
     "FaissSearch",
     "HeadReadout",
+    "LogitRetrieval",
     "MemoryBank",
     "MixtureReadout",
     "NeighbourReadout",

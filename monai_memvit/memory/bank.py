@@ -18,8 +18,6 @@ from .search import ExactSearch
 
 __all__ = ["MemoryBank"]
 
-_ROWS = ("ids", "groups", "keys", "values", "last_epoch")
-
 
 class MemoryBank(nn.Module):
     """A growing store of facts, indexed by opaque sample ids, that lives in the network's ``state_dict``.
@@ -61,6 +59,7 @@ class MemoryBank(nn.Module):
         self.register_buffer("keys", torch.empty(0, num_heads, head_dim))
         self.register_buffer("values", torch.empty(0, num_heads, head_dim))
         self.register_buffer("last_epoch", torch.empty(0, dtype=torch.int32))
+        self.register_buffer("labels", torch.empty(0, dtype=torch.int64))
         # Which table of ids the facts belong to (0: not said); see monai_memvit.data.id_map.
         self.register_buffer("id_map", torch.zeros((), dtype=torch.int64))
 
@@ -130,7 +129,31 @@ class MemoryBank(nn.Module):
         new = ~known
         if new.any():
             stamps = torch.full_like(ids[new], stamp, dtype=torch.int32)
-            self._insert(Facts(ids[new], groups[new], keys[new], values[new], stamps))
+            unsaid = torch.full_like(ids[new], -1)
+            self._insert(Facts(ids[new], groups[new], keys[new], values[new], stamps, unsaid))
+
+    @torch.no_grad()
+    def label(self, ids: Tensor, labels: Tensor) -> None:
+        """Say the class of cases that are stored; the others are passed over.
+
+        The label goes with its fact: into prototypes, into files, and away when the case is erased.
+
+        Args:
+            ids: opaque sample ids ``(B,)`` int64, in any order; of repeats any one counts.
+            labels: their classes ``(B,)`` int64; -1 where unknown.
+
+        Raises:
+            ValueError: when the shapes differ.
+        """
+        if ids.ndim != 1 or labels.shape != ids.shape:
+            raise ValueError(f"one label per id is needed, got {tuple(labels.shape)} for ids {tuple(ids.shape)}.")
+        if not len(ids) or not len(self):
+            return
+        told, order = ids.as_subclass(Tensor).to(self.ids.device).sort()
+        places = torch.searchsorted(told, self.ids).clamp_(max=len(told) - 1)
+        given = labels.as_subclass(Tensor).to(self.labels)[order][places]
+        found = torch.where(told[places] == self.ids, given, self.labels)
+        self._store(self.facts._replace(labels=found))
 
     def refresh(self, ids: Tensor, keys: Tensor, values: Tensor, group_ids: Tensor | None = None) -> None:
         """Overwrite the facts of cases that are stored; the others stay out of the memory.
@@ -149,7 +172,12 @@ class MemoryBank(nn.Module):
         self.update(ids[stored], keys[stored], values[stored], None if group_ids is None else group_ids[stored])
 
     def search(
-        self, queries: Tensor, k: int, exclude_ids: Tensor | None = None, exclude_groups: Tensor | None = None
+        self,
+        queries: Tensor,
+        k: int,
+        exclude_ids: Tensor | None = None,
+        exclude_groups: Tensor | None = None,
+        cosine: bool = False,
     ) -> RetrievedFacts:
         """The k facts of largest inner product with each query, head by head; no gradient.
 
@@ -158,6 +186,7 @@ class MemoryBank(nn.Module):
             k: how many; fewer come back where the bank is smaller.
             exclude_ids: ``(B,)``, a case that a sample must not find (its own).
             exclude_groups: ``(B,)``, a patient or slide of which a sample must find nothing.
+            cosine: compare directions only: the largest cosines are found, and are the scores.
 
         Returns:
             :class:`RetrievedFacts` with K = min(k, S).
@@ -165,11 +194,16 @@ class MemoryBank(nn.Module):
         Raises:
             ValueError: when k is not positive or the queries do not fit the bank.
         """
-        return self.gather(*self.find(queries, k, exclude_ids, exclude_groups))
+        return self.gather(*self.find(queries, k, exclude_ids, exclude_groups, cosine))
 
     @torch.no_grad()
     def find(
-        self, queries: Tensor, k: int, exclude_ids: Tensor | None = None, exclude_groups: Tensor | None = None
+        self,
+        queries: Tensor,
+        k: int,
+        exclude_ids: Tensor | None = None,
+        exclude_groups: Tensor | None = None,
+        cosine: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """The first half of :meth:`search`, without copying any fact.
 
@@ -178,6 +212,7 @@ class MemoryBank(nn.Module):
             k: as in :meth:`search`.
             exclude_ids: as in :meth:`search`.
             exclude_groups: as in :meth:`search`.
+            cosine: as in :meth:`search`.
 
         Returns:
             scores ``(B, H, Q, K)``, -inf where fewer than K facts were left to find, and rows ``(B, H, Q, K)`` int64.
@@ -189,7 +224,8 @@ class MemoryBank(nn.Module):
             raise ValueError(f"k must be at least 1, got {k}.")
         if queries.ndim != 4 or (queries.shape[1], queries.shape[3]) != (self.num_heads, self.head_dim):
             raise ValueError(f"queries must be (B, {self.num_heads}, Q, {self.head_dim}), got {tuple(queries.shape)}.")
-        return self.searcher(queries, self.keys, k, self._excluded(exclude_ids, exclude_groups))
+        options = {"cosine": True} if cosine else {}  # a search of somebody's own may know inner products only
+        return self.searcher(queries, self.keys, k, self._excluded(exclude_ids, exclude_groups), **options)
 
     @torch.no_grad()
     def gather(self, scores: Tensor, rows: Tensor) -> RetrievedFacts:
@@ -206,6 +242,18 @@ class MemoryBank(nn.Module):
         # Zeros, not the stored numbers, where nothing was found: 0 * NaN would leak an excluded fact.
         keys, values = (self._take(t, rows).masked_fill_(~mask[..., None], 0) for t in (self.keys, self.values))
         return RetrievedFacts(keys, values, scores, self._take(self._per_head(self.ids), rows), mask)
+
+    @torch.no_grad()
+    def labels_at(self, rows: Tensor) -> Tensor:
+        """The classes of found facts.
+
+        Args:
+            rows: ``(B, H, Q, K)``, of :meth:`find`.
+
+        Returns:
+            ``(B, H, Q, K)`` int64; -1 where the class was not said.
+        """
+        return self._take(self._per_head(self.labels), rows)
 
     @torch.no_grad()
     def erase(self, ids: Tensor) -> int:
@@ -243,7 +291,8 @@ class MemoryBank(nn.Module):
         chosen = learning(self.keys, self.values, classes)
         bank = MemoryBank(self.num_heads, self.head_dim, self.moving_average, self.searcher, self.capacity)
         stamps = self.last_epoch[chosen.rows].amax(1)
-        bank._store(Facts(self.ids[chosen.rows], self.groups[chosen.rows], chosen.keys, chosen.values, stamps))
+        ids, groups, told = (rows[chosen.rows] for rows in (self.ids, self.groups, self.labels))
+        bank._store(Facts(ids, groups, chosen.keys, chosen.values, stamps, told))
         bank.id_map = self.id_map.clone()
         bank.distillation = chosen
         return bank.train(self.training)
@@ -338,7 +387,9 @@ class MemoryBank(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Takes the size of the saved bank: it grew in training, a fresh one is empty."""
         errors: list[str] = args[-1]
-        saved = {name: state_dict[prefix + name] for name in _ROWS if prefix + name in state_dict}
+        if prefix + "ids" in state_dict:  # facts of before there were labels
+            state_dict.setdefault(prefix + "labels", torch.full_like(state_dict[prefix + "ids"], -1))
+        saved = {name: state_dict[prefix + name] for name in Facts._fields if prefix + name in state_dict}
         lengths = {len(rows) for rows in saved.values()}
         heads = {tuple(saved[name].shape[1:]) for name in ("keys", "values") if name in saved}
         if len(lengths) > 1 or heads - {(self.num_heads, self.head_dim)}:

@@ -165,11 +165,12 @@ class CaseMemory(nn.Module):
 
     def _forget_empty_classes(self) -> None:
         head = self.head_classes
-        left = [k < head or bool((self.labels == k).any()) for k in range(len(self.class_names))]
+        labels = self.rows.labels
+        left = [k < head or bool((labels == k).any()) for k in range(len(self.class_names))]
         if all(left):
             return
-        places = torch.tensor(left).cumsum(0).sub(1).to(self.labels)
-        self.labels = torch.where(self.rows.labelled, places[self.labels.clamp(min=0)], self.labels)
+        places = torch.tensor(left).cumsum(0).sub(1).to(labels)
+        self.labels = torch.where(labels >= 0, places[labels.clamp(min=0)], labels)
         self.class_names = [name for name, kept in zip(self.class_names, left) if kept]
         if self._moments is not None:
             self._moments = ClassMoments(self._moments.gram[torch.tensor(left)])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .bank import MemoryBank
 from .facts import CaseSnapshot
+from .retrieval import CosineRetrieval, FactRetrieval, LogitRetrieval
 
 __all__ = ["CaseEvidence", "consulted_cases", "per_head_evidence"]
 
@@ -26,19 +27,24 @@ class CaseEvidence(NamedTuple):
 
 
 def per_head_evidence(
-    bank: MemoryBank, snapshot: CaseSnapshot, k: int = 32, retrieval: str = "cosine", temperature: float = 0.1
+    bank: MemoryBank,
+    snapshot: CaseSnapshot,
+    k: int = 32,
+    retrieval: str | FactRetrieval = "cosine",
+    temperature: float = 0.1,
 ) -> tuple[Tensor, Tensor]:
     """The k nearest facts of each sample in each head, with softmax weights.
 
     ``"cosine"`` compares the sample's own key with the stored keys, which is a similarity search; ``"logit"`` compares
-    its query, as the forward pass does: those are the facts that entered the logits, by the weights they had there.
+    its query, as the paper's forward pass does: those are the facts that entered the logits, by the weights they had
+    there. A layer that reads otherwise tells them by its own ``retrieval``.
 
     Args:
         bank: facts or prototypes.
         snapshot: what the memory layer left of the batch.
         k: facts per head.
-        retrieval: ``"cosine"`` or ``"logit"``.
-        temperature: of the softmax over cosines.
+        retrieval: ``"cosine"``, ``"logit"`` or a :class:`FactRetrieval`.
+        temperature: of the softmax over cosines, where ``retrieval`` is a name.
 
     Returns:
         ids ``(B, H, K)`` int64 and weights ``(B, H, K)`` that sum to 1 over K.
@@ -46,26 +52,26 @@ def per_head_evidence(
     Raises:
         ValueError: when ``retrieval`` is unknown or the bank is empty.
     """
-    if retrieval not in ("cosine", "logit"):
-        raise ValueError(f"retrieval must be 'cosine' or 'logit', got {retrieval!r}.")
+    if isinstance(retrieval, str):
+        named = {"cosine": CosineRetrieval(temperature), "logit": LogitRetrieval()}
+        if retrieval not in named:
+            raise ValueError(f"retrieval must be 'cosine' or 'logit', got {retrieval!r}.")
+        retrieval = named[retrieval]
     if not len(bank):
         raise ValueError("the memory is empty: train, or load a checkpoint with facts, before asking for evidence.")
-    if retrieval == "logit":
-        found = bank.search(snapshot.queries[:, :, None], k)
-        scores = found.scores[:, :, 0] * bank.head_dim**-0.5
-        return found.ids[:, :, 0], scores.softmax(-1)
-    cosines, rows = bank.searcher(snapshot.keys[:, :, None], bank.keys, k, cosine=True)
+    asking = retrieval.asking(snapshot.queries, snapshot.keys)[:, :, None]
+    scores, rows = bank.find(asking, k, cosine=retrieval.cosine)
     heads = torch.arange(bank.num_heads, device=rows.device).view(1, -1, 1)
     rows = rows[:, :, 0]
     ids = bank.ids[rows, heads] if bank.holds_prototypes else bank.ids[rows]
-    return ids, (cosines[:, :, 0] / temperature).softmax(-1)
+    return ids, retrieval.logits(scores[:, :, 0], bank.head_dim).softmax(-1)
 
 
 def consulted_cases(
     bank: MemoryBank,
     snapshot: CaseSnapshot,
     k: int = 32,
-    retrieval: str = "cosine",
+    retrieval: str | FactRetrieval = "cosine",
     top: int = 5,
     temperature: float = 0.1,
 ) -> list[CaseEvidence]:
@@ -77,7 +83,7 @@ def consulted_cases(
         k: facts per head.
         retrieval: see :func:`per_head_evidence`.
         top: cases to keep per sample.
-        temperature: of the softmax over cosines.
+        temperature: see there.
 
     Returns:
         one :class:`CaseEvidence` per sample.

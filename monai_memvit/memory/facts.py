@@ -18,6 +18,7 @@ class Facts(NamedTuple):
         keys: ``(S, H, d)`` float32.
         values: ``(S, H, d)`` float32.
         last_epoch: the epoch of a fact's last update, ``(S,)`` int32.
+        labels: class of each case, shaped as ``ids``; -1 where it was not said.
     """
 
     ids: Tensor
@@ -25,6 +26,7 @@ class Facts(NamedTuple):
     keys: Tensor
     values: Tensor
     last_epoch: Tensor
+    labels: Tensor
 
 
 class RetrievedFacts(NamedTuple):
@@ -33,7 +35,7 @@ class RetrievedFacts(NamedTuple):
     Args:
         keys: ``(B, H, Q, K, d)``, zero where ``mask`` is False.
         values: ``(B, H, Q, K, d)``, zero where ``mask`` is False.
-        scores: inner products ``(B, H, Q, K)``, -inf where ``mask`` is False.
+        scores: inner products, or cosines, ``(B, H, Q, K)``, -inf where ``mask`` is False.
         ids: sample ids ``(B, H, Q, K)`` int64.
         mask: ``(B, H, Q, K)`` bool, False where fewer than K facts were left to find.
     """

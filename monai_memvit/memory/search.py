@@ -61,7 +61,7 @@ class ExactSearch:
         rows = torch.empty(shape, dtype=torch.int64, device=queries.device)
         if not scores.numel():
             return scores, rows
-        scale = _inverse_lengths(keys) if cosine else None
+        scale = _scale(keys) if cosine else None
         queries = F.normalize(queries.float(), dim=-1) if cosine else queries
         with torch.autocast(queries.device.type, enabled=False):
             for samples, positions in self._chunks(batch, tokens, len(keys)):
@@ -108,11 +108,18 @@ def check_search(queries: Tensor, keys: Tensor, k: int, excluded: Tensor | None)
         )
 
 
-@kept_while_unchanged
+def _scale(keys: Tensor) -> Tensor:
+    """What makes inner products with keys cosines, ``(H, S)``: kept, at a small part of the size of the keys."""
+    # A compiler takes the memory as it finds it: nothing is kept in a graph.
+    return _inverse_lengths(keys) if torch.compiler.is_compiling() else _kept_inverse_lengths(keys)
+
+
 @torch.no_grad()
 def _inverse_lengths(keys: Tensor) -> Tensor:
-    """What makes inner products with keys cosines, ``(H, S)``: kept, at a small part of the size of the keys."""
     return torch.linalg.vector_norm(keys, dim=-1, dtype=torch.float32).clamp_(min=1e-12).reciprocal_().T.contiguous()
+
+
+_kept_inverse_lengths = kept_while_unchanged(_inverse_lengths)
 
 
 def _search_chunk(

@@ -16,7 +16,8 @@ from .nets import MemViT
 __all__ = ["Pretrained", "load_pretrained"]
 
 _ENCODER = "encoder."
-_LEFT = ("decoder.", "head."), (".attention.bank.", ".attention.gate_bias")  # beginnings, parts
+_MEMORY = (".attention.bank.", ".attention.gate_bias", ".attention.gating.", ".attention.fact_labels.")
+_LEFT = ("decoder.", "head."), _MEMORY  # beginnings, parts
 _CHANNELS = {"embedding.patch_embeddings.weight": 1, "embedding.channels": 0}  # parameter -> its axis of channels
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from typing import NamedTuple
 
@@ -11,13 +12,13 @@ from torch import Tensor
 from torch.distributed import ProcessGroup
 from torch.utils.checkpoint import checkpoint
 
-from .blocks import TileEmbedding
+from .blocks import MemoryAttention, PeakPool, TileEmbedding
 from .blocks.tile_embedding import check_places
 from .layers import TokenMoments, WeightedMean
 from .nets import SlideViT
 from .token_stream import BeforeLastBlock, TokenStream
 
-__all__ = ["SlideContributions", "StreamedSlideViT", "tile_contributions"]
+__all__ = ["SlideContributions", "StreamedSlideViT", "TileEvidence", "tile_contributions", "tile_evidence"]
 
 
 _CHUNKS_AT_ONCE = 32
@@ -29,10 +30,25 @@ class SlideContributions(NamedTuple):
     Args:
         logits: ``(1, K)``.
         contributions: ``(N, K)``, in the order of the tiles; where ranks share the slide, of this rank's.
+        weights: ``(N,)``, of the tiles in the pooled mean, 1 together; None where a class token is read instead.
     """
 
     logits: Tensor
     contributions: Tensor
+    weights: Tensor | None
+
+
+class TileEvidence(NamedTuple):
+    """What the tiles of a batch of slides say; zero at padding.
+
+    Args:
+        contributions: ``(B, K, N)``, what every tile adds to every logit, see :meth:`StreamedSlideViT.contributions`.
+        weights: ``(B, N)``, how much every tile counts, 1 together: in the pooled mean, or where a class token is read
+            instead the tile's part of all absolute contributions.
+    """
+
+    contributions: Tensor
+    weights: Tensor
 
 
 class StreamedSlideViT(TokenStream):
@@ -92,20 +108,28 @@ class StreamedSlideViT(TokenStream):
         with torch.set_grad_enabled(self.network.training and torch.is_grad_enabled()):
             return self.stream(self._embed(batches), sample_ids, group_ids)
 
-    def contributions(self, batches: Iterable[tuple[Tensor, Tensor]]) -> SlideContributions:
+    def contributions(
+        self,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        sample_ids: Tensor | None = None,
+        group_ids: Tensor | None = None,
+    ) -> SlideContributions:
         """Classify one slide, and tell what every tile adds to the logits: arithmetic shares, not causes.
 
-        With ``pool="mean"`` and ``"gated"`` logits are a weighted mean of ``W norm(token) + b`` over the tokens, so a
-        tile's contribution is the sum of its tokens' terms: exact, all contributions and the head's bias sum to the
-        logits. With ``pool="cls"`` no such sum exists. Given is the derivative of the logits by the weight that the
-        tile's tokens have in the moments that the last attention is made of: what a little more of such a tissue
-        would do. Over all tokens, the class token's included, these sum to zero.
+        With ``pool="mean"``, ``"gated"`` and ``"peak"`` logits are a weighted mean of ``W norm(token) + b`` over the
+        tokens, so a tile's contribution is the sum of its tokens' terms: exact, all contributions and the head's bias
+        sum to the logits. With ``"peak"`` a tile's weight is the mean of those of its channels. With ``pool="cls"`` no
+        such sum exists. Given is the derivative of the logits by the weight that the tile's tokens have in the moments
+        that the last attention is made of: what a little more of such a tissue would do. Over all tokens, the class
+        token's included, these sum to zero.
 
         Args:
             batches: as in :meth:`forward`.
+            sample_ids: as there.
+            group_ids: as there.
 
         Returns:
-            logits and contributions, without a gradient.
+            logits, contributions and weights, without a gradient.
 
         Raises:
             ValueError: as :meth:`forward`.
@@ -119,10 +143,11 @@ class StreamedSlideViT(TokenStream):
 
         with torch.no_grad():
             entering = self.before_last(self._embed(noted()))
-            logits, of_tokens = (self._shares if entering.token is None else self._influences)(entering)
+            read = entering.token is not None
+            logits, of_tokens = self._influences(entering, sample_ids, group_ids) if read else self._shares(entering)
             parts = of_tokens.split([tiles * tokens for tiles, tokens in sizes])
-            of_tiles = [part.unflatten(0, size).sum(1) for part, size in zip(parts, sizes)]
-            return SlideContributions(logits, torch.cat([*of_tiles, of_tokens[:0]]))
+            of_tiles = torch.cat([*(part.unflatten(0, size).sum(1) for part, size in zip(parts, sizes)), of_tokens[:0]])
+            return SlideContributions(logits, *((of_tiles, None) if read else (of_tiles[:, :-1], of_tiles[:, -1])))
 
     def scored(self, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
         """Tokens with the scores by which they are pooled.
@@ -131,10 +156,10 @@ class StreamedSlideViT(TokenStream):
             tokens: normalised, ``(1, n, D)``.
 
         Returns:
-            the tokens, and scores ``(1, n)`` or None when all count the same.
+            the tokens, and scores ``(1, n)`` or None when all count the same; or each channel by itself, ``(D, n, 1)``
+            and ``(D, n)``.
         """
-        pooling = self.network.pooling
-        return tokens, None if pooling is None else pooling.scores(tokens)
+        return self.network.scored(tokens)
 
     def _embed(self, batches: Iterable[tuple[Tensor, Tensor]]) -> list[Tensor]:
         """Chunks of tokens; none where ranks share the slide and this one has no tile."""
@@ -181,16 +206,19 @@ class StreamedSlideViT(TokenStream):
                 yield embedding.of_slide(part, places)
 
     def _shares(self, entering: BeforeLastBlock) -> tuple[Tensor, Tensor]:
-        """Logits, and the tokens' exact shares ``(n, K)``: weighed by their chunk's peak score, then by the slide's."""
+        """Logits, and the tokens' exact shares and weights ``(n, K + 1)``: by their chunk's peak, then the slide's."""
+        if isinstance(self.network.pooling, PeakPool):
+            return self._channel_shares(entering)
         finish, head = self.last_step(entering), self.network.head
 
         def work(chunk: Tensor) -> tuple[WeightedMean, Tensor]:
             tokens, scores = self.scored(finish(chunk))
-            part, terms = WeightedMean.from_tokens(tokens, scores), tokens[0] @ head.weight.mT
+            part = WeightedMean.from_tokens(tokens, scores)
+            terms = torch.cat([tokens[0] @ head.weight.mT, tokens.new_ones(tokens.shape[1], 1)], 1)
             return part, terms if scores is None else terms * (scores - part.peak)[0, :, None].exp()
 
         sizes = [chunk.shape[1] for chunk in entering.chunks]
-        shares = head.weight.new_empty(sum(sizes), head.out_features)
+        shares = head.weight.new_empty(sum(sizes), head.out_features + 1)
         peaks = shares.new_empty(len(shares), 1)
 
         def parts() -> Iterator[WeightedMean]:
@@ -203,11 +231,26 @@ class StreamedSlideViT(TokenStream):
         pooled = self.of_ranks(reduce(WeightedMean.merge, parts()))
         return head(pooled.mean), shares.mul_((peaks - pooled.peak).exp() / pooled.weight)
 
-    def _influences(self, entering: BeforeLastBlock) -> tuple[Tensor, Tensor]:
+    def _channel_shares(self, entering: BeforeLastBlock) -> tuple[Tensor, Tensor]:
+        """The same where every channel has weights of its own: first their sums, then the shares."""
+        finish, head = self.last_step(entering), self.network.head
+        sums = self.each(entering.chunks, lambda chunk: WeightedMean.from_tokens(*self.scored(finish(chunk))))
+        pooled = self.of_ranks(reduce(WeightedMean.merge, sums))
+
+        def work(chunk: Tensor) -> Tensor:
+            values, scores = self.scored(finish(chunk))
+            weights = ((scores - pooled.peak[:, None]).exp() / pooled.weight[:, None]).mT
+            return torch.cat([(weights * values[..., 0].mT) @ head.weight.mT, weights.mean(1, keepdim=True)], 1)
+
+        return head(pooled.mean.reshape(1, -1)), torch.cat(list(self.each(entering.chunks, work)))
+
+    def _influences(
+        self, entering: BeforeLastBlock, sample_ids: Tensor | None, group_ids: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Logits, and their derivatives by the tokens' weights in the last moments, ``(n, K)``."""
         leaves = TokenMoments(*(t.detach().requires_grad_() for t in entering.moments))
         with torch.enable_grad():
-            logits = self.read_token(entering._replace(moments=leaves))
+            logits = self.read_token(entering._replace(moments=leaves), sample_ids, group_ids)
             slopes = [
                 TokenMoments(*torch.autograd.grad(logit, leaves, retain_graph=True)) for logit in logits[0].unbind()
             ]
@@ -220,17 +263,26 @@ class StreamedSlideViT(TokenStream):
         return logits.detach(), influences
 
 
-def tile_contributions(network: SlideViT, features: Tensor, coordinates: Tensor, mask: Tensor | None = None) -> Tensor:
-    """What every tile contributes to every logit, see :meth:`StreamedSlideViT.contributions`.
+def tile_evidence(
+    network: SlideViT,
+    features: Tensor,
+    coordinates: Tensor,
+    mask: Tensor | None = None,
+    sample_ids: Tensor | None = None,
+    group_ids: Tensor | None = None,
+) -> TileEvidence:
+    """What every tile contributes to every logit, and how much it counts.
 
     Args:
         network: in evaluation mode, with sequence-norm attention.
         features: of tiles ``(B, N, F)``, or tiles ``(B, N, C, P, P)``.
         coordinates: centres of the tiles ``(B, N, 2)``, x and y in micrometres.
         mask: valid tiles ``(B, N)`` bool; None when all are.
+        sample_ids: opaque int64 ids ``(B,)``, for a memory; None for anonymous slides.
+        group_ids: opaque int64 ids of the patients ``(B,)``, for a memory.
 
     Returns:
-        ``(B, K, N)`` without a gradient; zero at padding.
+        contributions and weights, without a gradient.
 
     Raises:
         ValueError: when shapes do not fit, a slide has no tile, or a coordinate is not finite.
@@ -238,9 +290,49 @@ def tile_contributions(network: SlideViT, features: Tensor, coordinates: Tensor,
     streamed = StreamedSlideViT(network)
     valid = coordinates.new_ones(coordinates.shape[:2], dtype=torch.bool) if mask is None else mask
     out = features.new_zeros(*valid.shape, network.head.out_features, dtype=network.head.weight.dtype)
-    for i, own in enumerate(valid):
-        out[i, own] = streamed.contributions([(features[i, own], coordinates[i, own])]).contributions.to(out)
-    return out.mT
+    weights = out.new_zeros(valid.shape)
+    with _unnoticed(network):
+        for i, own in enumerate(valid):
+            ids = [None if known is None else known[i : i + 1] for known in (sample_ids, group_ids)]
+            whole = slice(None) if own.all() else own  # a view: tiles of pixels take gigabytes
+            found = streamed.contributions([(features[i][whole], coordinates[i][whole])], *ids)
+            out[i, own] = found.contributions.to(out)
+            weights[i, own] = (_parts(found.contributions) if found.weights is None else found.weights).to(out)
+    return TileEvidence(out.mT, weights)
+
+
+def tile_contributions(network: SlideViT, features: Tensor, coordinates: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The contributions of :func:`tile_evidence` alone.
+
+    Args:
+        network: as there.
+        features: as there.
+        coordinates: as there.
+        mask: as there.
+
+    Returns:
+        ``(B, K, N)`` without a gradient; zero at padding.
+
+    Raises:
+        ValueError: as there.
+    """
+    return tile_evidence(network, features, coordinates, mask).contributions
+
+
+@contextmanager
+def _unnoticed(network: SlideViT) -> Iterator[None]:
+    """What the memory noted of the last batch stays: others read it afterwards."""
+    noted = [(layer, layer.latest) for layer in network.modules() if isinstance(layer, MemoryAttention)]
+    try:
+        yield
+    finally:
+        for layer, latest in noted:
+            layer.latest = latest
+
+
+def _parts(contributions: Tensor) -> Tensor:
+    amounts = contributions.abs().sum(1)
+    return amounts / amounts.sum().clamp(min=torch.finfo(amounts.dtype).tiny)
 
 
 def _influence(tokens: Tensor, moments: TokenMoments, slopes: Sequence[TokenMoments]) -> Tensor:

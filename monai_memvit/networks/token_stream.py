@@ -92,7 +92,7 @@ class TokenStream(nn.Module):
             return self.read_token(entering, sample_ids, group_ids)
         finish = self.last_step(entering)
         parts = self.each(entering.chunks, lambda chunk: WeightedMean.from_tokens(*self.scored(finish(chunk))))
-        return self.network.head(self.of_ranks(reduce(WeightedMean.merge, parts)).mean)
+        return self.network.head(self.of_ranks(reduce(WeightedMean.merge, parts)).mean.reshape(1, -1))
 
     def before_last(self, chunks: Sequence[Tensor]) -> BeforeLastBlock:
         """Take a sequence through all blocks but the last.
@@ -106,7 +106,8 @@ class TokenStream(nn.Module):
         Raises:
             ValueError: when there is no token, or blocks were to be skipped while training.
         """
-        blocks, token = self.network.blocks, self.network.class_token
+        blocks = self.network.blocks
+        joining, token = {self.network.class_token_from: self.network.class_token}, None
         if self.network.training and any(isinstance(block.drop_path, DropPath) for block in blocks):
             raise ValueError("stochastic depth skips a block for a whole image, chunks cannot: set drop_path_rate=0.")
         if not chunks or (self.group is None and not all(chunk.shape[1] for chunk in chunks)):
@@ -114,10 +115,12 @@ class TokenStream(nn.Module):
         moments = self._shared(TokenMoments.from_parts(self.each(chunks, partial(_moments, blocks[0]))))
         if not moments.count.all():
             raise ValueError("a sequence needs at least one token, and no rank has any.")
-        for block, following in zip(blocks, blocks[1:]):
+        for number, (block, following) in enumerate(zip(blocks, blocks[1:])):
+            token = joining.get(number, token)
             step = block.attention.collapse(_with_token(block, moments, token))
             token = None if token is None else _advance(block, step, token)
             chunks, moments = self._advance_all(chunks, block, step, following)
+        token = joining.get(len(blocks) - 1, token)
         return BeforeLastBlock(chunks, _with_token(blocks[-1], moments, token), token)
 
     def read_token(
@@ -162,7 +165,8 @@ class TokenStream(nn.Module):
             tokens: normalised, ``(1, n, D)``.
 
         Returns:
-            the tokens, and scores ``(1, n)`` or None when all count the same.
+            the tokens, and scores ``(1, n)`` or None when all count the same; or each channel by itself, ``(D, n, 1)``
+            and ``(D, n)``.
         """
         return tokens, None
 

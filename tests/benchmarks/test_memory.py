@@ -116,9 +116,9 @@ def test_run_prints_tables_and_writes_json(tmp_path, capsys):
         assert row["ratio"][1] <= row["ratio"][0] <= row["ratio"][2]
         training = row["work"] == "training step"
         assert ("exclusion" in row["parts"]) == (row["write_seconds"] is not None) == training
-    # float32 keys and values of 3 heads of 32; and 20 bytes a case (two int64, one int32) and 8 a bank.
+    # float32 keys and values of 3 heads of 32; and 28 bytes a case (three int64, one int32) and 8 a bank.
     assert results["clock"] == "wall clock"
-    assert measured["banks"] == [{"facts": n, "fact_bytes": n * 768, "bank_bytes": n * 788 + 8} for n in (40, 60)]
+    assert measured["banks"] == [{"facts": n, "fact_bytes": n * 768, "bank_bytes": n * 796 + 8} for n in (40, 60)]
 
 
 @pytest.mark.parametrize(

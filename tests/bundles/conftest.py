@@ -18,6 +18,7 @@ BUNDLES = {
     "histology": ROOT / "bundles" / "histology_patch_classification",
     "glioma": ROOT / "bundles" / "glioma_mri_classification",
     "chest": ROOT / "bundles" / "chest_xray_classification",
+    "slide": ROOT / "bundles" / "slide_classification",
 }
 FINDINGS = ("consolidation", "nodule", "effusion", "cardiomegaly")
 
@@ -81,10 +82,26 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data"
 
 
+@pytest.fixture(scope="session")
+def slides(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two small slides each of ten simulated patients: a folder with the cohort, and with their datalist in data."""
+    from monai_memvit.data.simulate.slides import SlideSimulation, simulate_slides
+    from monai_memvit.data.slides import SlideOptions, TileOptions, prepare_slides
+
+    folder = tmp_path_factory.mktemp("slides")
+    cohort = simulate_slides(
+        folder / "cohort", 10, options=SlideSimulation(size=(512, 512), slides=2, lesion_share=0.1)
+    )
+    tiles = TileOptions(mpp_target=1.0, tile=32)
+    options = SlideOptions(tiles, cohort / "labels.csv", ["normal", "tumour"], val_fraction=0.4, test_fraction=0.4)
+    prepare_slides(cohort / "slides", folder / "data", options, workers=0, progress=False)
+    return folder
+
+
 @pytest.fixture
-def datasets(cohort: Path, slices: Path, films: Path) -> dict[str, Path]:
+def datasets(cohort: Path, slices: Path, films: Path, slides: Path) -> dict[str, Path]:
     """The prepared data of each bundle."""
-    return {"histology": cohort, "glioma": slices, "chest": films}
+    return {"histology": cohort, "glioma": slices, "chest": films, "slide": slides / "data"}
 
 
 class BundleCommand:

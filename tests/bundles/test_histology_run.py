@@ -13,6 +13,7 @@ import mlflow
 import pytest
 import torch
 
+from monai_memvit.__main__ import main
 from monai_memvit.data import Datalist, IdentityKey, load_section
 
 from .conftest import BUNDLES, BundleCommand
@@ -136,6 +137,42 @@ def test_distilling_lets_no_case_in_that_was_kept_out_of_training(bundle: Bundle
         for name in ("model.pt", "model_prototypes.pt")
     )
     assert distilled <= trained
+
+
+def test_cases_of_another_site_are_added_consulted_and_forgotten(
+    bundle: BundleCommand, cohort: Path, tmp_path: Path
+) -> None:
+    made = ["--patients", "12", "--patches-per-patient", "12", "--seed", "7"]
+    assert main(["simulate", "patches", str(tmp_path / "site.npz"), *made]) == 0
+    assert main(["prepare", "patches", str(tmp_path / "site.npz"), str(tmp_path / "site")]) == 0
+    bundle("train.yaml", "--max_epochs", "2")
+    weights, site = str(tmp_path / "models" / "model.pt"), tmp_path / "site" / "datalist.json"
+    command = [weights, str(site), "--bundle", str(BUNDLES["histology"]), "--dataset-dir", str(cohort)]
+
+    def evaluated() -> dict[str, bytes]:
+        bundle("train.yaml+evaluate.yaml", "--added_datalists", str([str(site)]))
+        folder = tmp_path / "results" / "evaluation"
+        return {name: (folder / name).read_bytes() for name in ("metrics.json", "predictions.csv")}
+
+    alone = evaluated()
+    assert main(["memory", "add", *command, "--report", str(tmp_path / "report.json")]) == 0
+    told = evaluated()
+    added = {str(item["sample_id"]) for item in load_section(site, "training")}
+    rows = list(csv.DictReader(told["predictions.csv"].decode().splitlines()))
+    assert told["metrics.json"] != alone["metrics.json"]
+    assert {row[f"past_case_{n}"] for row in rows for n in range(1, 6)} & added
+    assert not {row["past_case_1_class"] for row in rows} - set(Datalist.load(site).class_names)
+    assert {judged["cases"] for judged in json.loads((tmp_path / "report.json").read_text())["judged"]} == {24}
+    memory = str(tmp_path / "models" / "case_memory.pt")
+    bundle("inference.yaml", "--checkpoint", weights, "--case_memory", memory)
+    inferred = list(csv.DictReader((tmp_path / "results" / "inference" / "predictions.csv").read_text().splitlines()))
+    assert [row["sample_id"] for row in inferred] == [row["sample_id"] for row in rows]
+    for one, other in zip(inferred, rows):
+        assert [float(one[name]) for name in one if name.startswith("probability")] == pytest.approx(
+            [float(other[name]) for name in one if name.startswith("probability")], abs=1e-4
+        )
+    assert main(["memory", "remove", *command]) == 0
+    assert evaluated() == alone
 
 
 def test_killed_run_resumes_bit_for_bit(

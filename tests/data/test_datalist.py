@@ -115,6 +115,15 @@ def test_the_case_index_tells_who_is_behind_an_id(path: Path) -> None:
     assert index[item["sample_id"]] == expected
 
 
+def test_the_case_index_takes_in_the_cases_of_other_datalists(path: Path, tmp_path: Path) -> None:
+    other = make(tmp_path / "other")
+    other.save(tmp_path / "other" / "datalist.json")
+    index = load_case_index(path, added=[tmp_path / "other" / "datalist.json"])
+    assert len(index) == 40
+    item = other.sections["test"][0]
+    assert index[item["sample_id"]].image == tmp_path / "other" / item["image"]
+
+
 LOADERS: list[Callable[[Path], Any]] = [
     load_class_names,
     load_id_map,

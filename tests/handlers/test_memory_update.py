@@ -14,6 +14,7 @@ import torch
 from ignite.engine import Engine, Events
 
 from monai_memvit import MemoryAttention, MemoryUpdateHandler, ResumeCheckpoint, SoftmaxAttention
+from monai_memvit.data import Case
 from monai_memvit.memory import CaseSnapshot, MemoryBank, memory_layers
 
 ROOT = Path(__file__).parents[2]
@@ -327,3 +328,33 @@ def test_two_ranks_hold_the_bank_of_one_process(tmp_path):
             assert torch.equal(first[name], second[name]), name
             if samples == 12 or name.endswith((".ids", ".groups", ".last_epoch")):  # 11 are padded by a repeat
                 torch.testing.assert_close(first[name], alone[name], atol=1e-5, rtol=1e-4)
+
+
+# classes
+
+
+def _known(labels: dict[int, int]) -> dict[int, Case]:
+    return {i: Case(f"case {i}", f"patient {i // 10}", label, Path(), "training") for i, label in labels.items()}
+
+
+@pytest.mark.parametrize("timing", ["epoch", "step"])
+def test_facts_say_the_class_of_their_case(layer: MemoryAttention, timing: str) -> None:
+    cases = _known({10: 1, 20: 0, 99: 2})
+    _engine(layer, timing=timing, cases=cases).run([_snapshot(30, 10), _snapshot(20, seed=1)], max_epochs=2)
+    assert layer.bank.ids.tolist() == [10, 20, 30] and layer.bank.labels.tolist() == [1, 0, -1]
+
+
+def test_without_cases_facts_say_nothing(layer: MemoryAttention) -> None:
+    _engine(layer).run([_snapshot(30, 10)], max_epochs=1)
+    assert layer.bank.labels.tolist() == [-1, -1]
+
+
+def test_refreshing_tells_facts_of_before_their_class(layer: MemoryAttention) -> None:
+    _engine(layer).run([_snapshot(30, 10)], max_epochs=1)
+    _engine(layer, update="refresh", cases=_known({10: 1, 20: 0})).run([_snapshot(10, 20)], max_epochs=1)
+    assert layer.bank.ids.tolist() == [10, 30] and layer.bank.labels.tolist() == [1, -1]
+
+
+def test_nothing_but_class_and_opaque_id_reaches_the_weights(layer: MemoryAttention) -> None:
+    _engine(layer, cases=_known({10: 1})).run([_snapshot(10)], max_epochs=1)
+    assert all(isinstance(value, torch.Tensor) for value in layer.state_dict().values())

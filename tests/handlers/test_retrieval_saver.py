@@ -14,7 +14,7 @@ from PIL import Image
 
 from monai_memvit import PrototypicalAttentionLearning, RetrievalSaver
 from monai_memvit.data.case_pictures import case_picture
-from monai_memvit.handlers import retrieval_saver
+from monai_memvit.handlers import evidence_saver
 from monai_memvit.memory import consulted_cases, memory_layers
 
 CLASSES = ["benign", "malignant"]
@@ -86,7 +86,7 @@ def test_unknown_cases_are_called_unknown(make_evaluator, network, tmp_path):
 
 def test_cases_of_several_findings_are_told_by_what_they_show(make_evaluator, network, cases, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(retrieval_saver, "evidence_picture", lambda rows, _: drawn.extend(rows) or Figure())
+    monkeypatch.setattr(evidence_saver, "evidence_picture", lambda rows, _: drawn.extend(rows) or Figure())
     kinds = [((1.0, 1.0), "benign + malignant"), ((0.0, 1.0), "malignant"), ((0.0, -1.0), "none")]
     several = {
         number: case._replace(label=-1, labels=kinds[i % 3][0]) for i, (number, case) in enumerate(cases.items())
@@ -105,7 +105,7 @@ def test_cases_of_several_findings_are_told_by_what_they_show(make_evaluator, ne
 
 def test_a_new_case_with_a_stored_id_shows_its_own_image(make_evaluator, network, items, cases, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(retrieval_saver, "evidence_picture", lambda rows, _: drawn.extend(rows) or Figure())
+    monkeypatch.setattr(evidence_saver, "evidence_picture", lambda rows, _: drawn.extend(rows) or Figure())
     new = tmp_path / "new.png"
     Image.new("L", (8, 8), 77).save(new)
     queries = [{"sample_id": item["sample_id"], "image": str(cases[item["sample_id"]].image)} for item in items]
@@ -123,7 +123,7 @@ def test_a_new_case_with_a_stored_id_shows_its_own_image(make_evaluator, network
 
 def test_slices_of_one_file_are_told_apart(make_evaluator, network, items, cases, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(retrieval_saver, "evidence_picture", lambda rows, _: drawn.extend(rows) or Figure())
+    monkeypatch.setattr(evidence_saver, "evidence_picture", lambda rows, _: drawn.extend(rows) or Figure())
     stack = tmp_path / "image.npy"
     np.save(stack, torch.stack([item["image"] for item in items]).half().numpy())
     slices = {number: case._replace(image=stack, slice=i) for i, (number, case) in enumerate(cases.items())}

@@ -364,7 +364,7 @@ def test_a_state_without_a_bank_is_reported_by_name(bank):
 
 
 def test_bytes_are_those_of_the_facts(bank):
-    assert bank.nbytes == 8 * (2 * H * D * 4 + 8 + 8 + 4)
+    assert bank.nbytes == 8 * (2 * H * D * 4 + 8 + 8 + 4 + 8)
     wide = MemoryBank(3, 64)
     wide.update(torch.arange(50), torch.zeros(50, 3, 64), torch.zeros(50, 3, 64))
     assert wide.nbytes <= 1.05 * 50 * 2 * 3 * 64 * 4
@@ -383,3 +383,89 @@ def test_a_case_cannot_move_to_another_patient() -> None:
     with pytest.raises(ValueError, match="sample id 7 is stored under another group"):
         bank.update(ids, 2 * facts, facts, torch.tensor([1, 3]))
     assert torch.equal(bank.keys, facts)
+
+
+# labels
+
+
+@pytest.fixture
+def told(bank: MemoryBank) -> MemoryBank:
+    """Cases 10 to 17, of whom every second one says its class: -1 0 -1 1 -1 2 -1 3."""
+    bank.label(torch.tensor([17, 11, 999, 15, 13]), torch.tensor([3, 0, 7, 2, 1]))
+    return bank
+
+
+def test_facts_say_no_class_at_first(bank: MemoryBank) -> None:
+    assert bank.labels.tolist() == [-1] * 8
+
+
+def test_a_class_is_said_of_those_that_are_stored(told: MemoryBank) -> None:
+    assert told.labels.tolist() == [-1, 0, -1, 1, -1, 2, -1, 3]
+    told.label(torch.tensor([11]), torch.tensor([-1]))
+    assert told.labels.tolist() == [-1, -1, -1, 1, -1, 2, -1, 3]
+    told.label(torch.tensor([], dtype=torch.int64), torch.tensor([], dtype=torch.int64))
+    MemoryBank(H, D).label(torch.tensor([11]), torch.tensor([1]))
+
+
+def test_a_class_stays_when_its_fact_changes_and_goes_when_it_goes(told: MemoryBank) -> None:
+    told.update(torch.tensor([9, 13, 14]), *_facts(3, seed=1), torch.tensor([9, 1, 2]), epoch=1)
+    assert told.ids.tolist() == [9, *range(10, 18)] and told.labels.tolist() == [-1, -1, 0, -1, 1, -1, 2, -1, 3]
+    told.erase(torch.tensor([11, 12]))
+    assert told.ids.tolist() == [9, 10, 13, 14, 15, 16, 17] and told.labels.tolist() == [-1, -1, 1, -1, 2, -1, 3]
+
+
+def test_a_full_memory_lets_the_class_go_with_the_fact() -> None:
+    bank = MemoryBank(H, D, capacity=2)
+    bank.update(torch.tensor([1, 2]), *_facts(2), epoch=0)
+    bank.label(torch.tensor([1, 2]), torch.tensor([5, 6]))
+    bank.update(torch.tensor([2]), *_facts(1), epoch=1)
+    bank.update(torch.tensor([3]), *_facts(1), epoch=1)
+    assert bank.ids.tolist() == [2, 3] and bank.labels.tolist() == [6, -1]
+
+
+def test_prototypes_say_the_class_of_the_case_their_key_came_from(told: MemoryBank) -> None:
+    prototypes = told.distil(PrototypicalAttentionLearning(5))
+    classes = dict(zip(told.ids.tolist(), told.labels.tolist()))
+    assert prototypes.labels.tolist() == [[classes[i] for i in row] for row in prototypes.ids.tolist()]
+    prototypes.label(prototypes.ids[:1, 0], torch.tensor([9]))
+    assert ((prototypes.labels == 9) == (prototypes.ids == prototypes.ids[0, 0])).all()
+
+
+@pytest.mark.parametrize("distilled", [False, True])
+def test_classes_of_found_facts(told: MemoryBank, distilled: bool) -> None:
+    bank = told.distil(PrototypicalAttentionLearning(6)) if distilled else told
+    scores, rows = bank.find(torch.randn(2, H, 4, D), 3)
+    classes = dict(zip(told.ids.tolist(), told.labels.tolist()))
+    ids, found = bank.gather(scores, rows).ids, bank.labels_at(rows)
+    assert found.tolist() == [[[[classes[i] for i in k] for k in q] for q in h] for h in ids.tolist()]
+
+
+def test_classes_outlive_a_file_and_a_file_without_any_is_taken(told: MemoryBank) -> None:
+    for bank in (told, told.distil(PrototypicalAttentionLearning(5))):
+        state, fresh = bank.state_dict(), MemoryBank(H, D)
+        fresh.load_state_dict(state)
+        assert torch.equal(fresh.labels, bank.labels)
+        del state["labels"]
+        fresh.load_state_dict(state)
+        assert torch.equal(fresh.labels, torch.full_like(bank.ids, -1)) and torch.equal(fresh.keys, bank.keys)
+
+
+def test_a_label_for_every_id(bank: MemoryBank) -> None:
+    with pytest.raises(ValueError, match=r"one label per id is needed, got \(3,\) for ids \(2,\)"):
+        bank.label(torch.tensor([10, 11]), torch.tensor([1, 2, 3]))
+
+
+# cosines
+
+
+def test_the_nearest_by_direction(bank: MemoryBank) -> None:
+    queries, ids, groups = torch.randn(2, H, 4, D), torch.tensor([10, 13]), torch.tensor([0, 3])
+    found = bank.search(queries, 3, ids, groups, cosine=True)
+    keys, asked = bank.keys.double().numpy(), queries.double().numpy()
+    for b, h, q in np.ndindex(2, H, 4):
+        lengths = np.linalg.norm(keys[:, h], axis=-1) * np.linalg.norm(asked[b, h, q])
+        cosines = keys[:, h] @ asked[b, h, q] / lengths
+        cosines[(bank.ids == ids[b]).numpy() | (bank.groups == groups[b]).numpy()] = -np.inf
+        best = np.argsort(-cosines)[:3]
+        assert found.ids[b, h, q].tolist() == bank.ids[best].tolist()
+        np.testing.assert_allclose(found.scores[b, h, q], cosines[best], atol=1e-6)

@@ -10,7 +10,9 @@ import torch
 
 from monai_memvit.memory import (
     CaseSnapshot,
+    CosineRetrieval,
     FaissSearch,
+    LogitRetrieval,
     MemoryBank,
     PrototypicalAttentionLearning,
     consulted_cases,
@@ -69,6 +71,13 @@ def test_equals_a_numpy_loop(bank, snapshot, retrieval, k, distilled):
         assert dict(zip(found.ids.tolist(), found.weights.tolist())) == pytest.approx(wanted, abs=1e-5)
         assert (found.weights.diff() <= 0).all()
         assert float(found.weights.sum()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("retrieval", "name"), [(CosineRetrieval(0.3), "cosine"), (LogitRetrieval(), "logit")])
+def test_a_layers_own_retrieval_can_be_asked(bank, snapshot, retrieval, name):
+    expected = _by_hand(bank, snapshot, 4, name, temperature=0.3)
+    for found, wanted in zip(consulted_cases(bank, snapshot, 4, retrieval, top=100), expected, strict=True):
+        assert dict(zip(found.ids.tolist(), found.weights.tolist())) == pytest.approx(wanted, abs=1e-5)
 
 
 def test_top_keeps_the_heaviest(bank, snapshot):

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from monai_memvit.networks.blocks import ChannelEmbedding, SequenceNormAttention
+from monai_memvit.networks.blocks import (
+    ChannelEmbedding,
+    ConfidenceGate,
+    FactLabelEmbedding,
+    MemoryAttention,
+    SequenceNormAttention,
+)
 from monai_memvit.networks.nets import MaskedAutoencoder, MemViT, MoViT
 from monai_memvit.networks.pretrained import load_pretrained
 
@@ -68,6 +74,19 @@ def test_a_classifier_with_a_memory_may_be_the_source(path: Path, fill: Any) -> 
     found = load_pretrained(network, path)
     assert {"head.weight", "head.bias", "blocks.1.attention.bank.keys", "blocks.1.attention.gate_bias"} <= {*found.left}
     assert torch.equal(network.blocks[1].attention.qkv.weight, source.blocks[1].attention.local.qkv.weight)
+
+
+def test_gates_and_labels_of_a_memory_are_its_own(path: Path, fill: Any) -> None:
+    labels = functools.partial(FactLabelEmbedding, num_classes=3)
+    memory = functools.partial(MemoryAttention, gate=ConfidenceGate, fact_labels=labels)
+    source = fill(MoViT(**SIZES, num_classes=5, memory=memory).eval(), 7)
+    source.blocks[1].attention.fact_labels.weight.data.fill_(1.0)
+    torch.save(source.state_dict(), path)
+    own = {"blocks.1.attention.gating.slope", "blocks.1.attention.fact_labels.weight"}
+    assert own <= {*load_pretrained(classifier(), path).left}
+    network = classifier(memory_layers=(-1,), memory=memory)
+    found = load_pretrained(network, path)
+    assert own <= {*found.fresh} & {*found.left} and not network.blocks[1].attention.fact_labels.weight.any()
 
 
 @pytest.mark.parametrize("size", [8, 24])

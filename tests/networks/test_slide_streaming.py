@@ -14,12 +14,12 @@ import torch
 from monai_memvit.networks.blocks import SoftmaxAttention, TilePatchEmbedding
 from monai_memvit.networks.layers import TokenMoments
 from monai_memvit.networks.nets import SeqNormViT, SlideViT
-from monai_memvit.networks.slide_streaming import StreamedSlideViT, tile_contributions
+from monai_memvit.networks.slide_streaming import StreamedSlideViT, tile_contributions, tile_evidence
 from monai_memvit.networks.streaming import memory_mapped
 
 SIZES = {"in_features": 5, "num_classes": 3, "hidden_size": 24, "mlp_dim": 32, "num_layers": 3, "num_heads": 3}
 PIXELS = {"in_features": 2, "embedding": partial(TilePatchEmbedding, patch_size=4, mpp=0.5)}
-POOLS = ["cls", "mean", "gated"]
+POOLS = ["cls", "mean", "gated", "peak"]
 CLOSE = {"atol": 1e-10, "rtol": 1e-8}
 in_float64 = partial(torch.empty, dtype=torch.float64)
 
@@ -104,7 +104,7 @@ def test_a_memory_is_read_and_left_a_fact(fill, training):
         assert (network(tiles[None], places[None]) - logits).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("pool", ["mean", "gated"])
+@pytest.mark.parametrize("pool", ["mean", "gated", "peak"])
 @pytest.mark.parametrize("pixels", [False, True])
 @pytest.mark.parametrize(("batch", "chunk_size"), [(1, 1), (7, 3), (1000, 10), (1000, 10_000)])
 def test_contributions_and_bias_sum_to_the_logits_and_are_the_tokens_own(pool, pixels, batch, chunk_size):
@@ -118,8 +118,12 @@ def test_contributions_and_bias_sum_to_the_logits_and_are_the_tokens_own(pool, p
         if pool == "gated":
             gate = network.pooling.gate(tokens).sigmoid() * network.pooling.value(tokens).tanh()
             weights = network.pooling.weight(gate)[:, 0].softmax(0)
-        wanted = (weights[:, None] * (tokens @ network.head.weight.T)).reshape(23, -1, 3).sum(1)
+        weights = weights[:, None].expand(-1, tokens.shape[1])
+        if pool == "peak":
+            weights = (network.pooling.sharpness * tokens).softmax(0)
+        wanted = ((weights * tokens) @ network.head.weight.T).reshape(23, -1, 3).sum(1)
     torch.testing.assert_close(found.contributions, wanted, **CLOSE)
+    torch.testing.assert_close(found.weights, weights.mean(1).reshape(23, -1).sum(1), **CLOSE)
     torch.testing.assert_close(found.contributions.sum(0) + network.head.bias, found.logits[0], **CLOSE)
     torch.testing.assert_close(found.logits, network(tiles[None], places[None]), **CLOSE)
 
@@ -171,6 +175,39 @@ def test_contributions_of_padded_slides_follow_their_tiles(pool):
         torch.testing.assert_close(found[i, :, : len(tiles)], alone.T, **CLOSE)
     moved = tile_contributions(network, features[:1, order], coordinates[:1, order])
     torch.testing.assert_close(moved, found[:1, :, order], atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_weights_of_tiles_sum_to_one_and_padding_has_none(pool):
+    network, (tiles, places) = _network(pool=pool), _slide(12)
+    mask = torch.arange(12)[None] < torch.tensor([12, 5])[:, None]
+    found = tile_evidence(network, tiles.repeat(2, 1, 1), places.repeat(2, 1, 1), mask)
+    assert torch.equal(
+        found.contributions, tile_contributions(network, tiles.repeat(2, 1, 1), places.repeat(2, 1, 1), mask)
+    )
+    torch.testing.assert_close(found.weights.sum(1), torch.ones(2).double(), **CLOSE)
+    assert (found.weights >= 0).all() and not found.weights[1, 5:].any()
+    if pool == "mean":
+        torch.testing.assert_close(found.weights[1, :5], torch.full((5,), 0.2).double(), atol=1e-7, rtol=0)
+    elif pool == "cls":
+        amounts = found.contributions[0].abs().sum(0)
+        torch.testing.assert_close(found.weights[0], amounts / amounts.sum(), **CLOSE)
+
+
+def test_evidence_is_of_the_same_memory_as_the_logits_and_leaves_what_was_noted(fill):
+    network = fill(_network(pool="cls", memory_layers=[-1]), facts=20, groups=[i % 2 for i in range(20)])
+    layer, known = network.blocks[-1].attention, {"sample_ids": torch.tensor([10**6]), "group_ids": torch.tensor([1])}
+    tiles, places = _slide(9)
+    anyones = tile_evidence(network, tiles[None], places[None]).contributions
+    layer.writing = True  # leaves out the patient's own facts
+    wanted, noted = network(tiles[None], places[None], **known), layer.latest
+    found = StreamedSlideViT(network).contributions([(tiles, places)], **known)
+    torch.testing.assert_close(found.logits, wanted.detach(), atol=1e-6, rtol=1e-5)
+    layer.latest = noted
+    own = tile_evidence(network, tiles[None], places[None], **known)
+    torch.testing.assert_close(own.contributions[0].T, found.contributions, atol=1e-6, rtol=1e-5)
+    assert noted is not None and layer.latest is noted
+    assert (own.contributions - anyones).abs().max() > 1e-6
 
 
 def test_many_tokens_far_from_the_origin_keep_their_digits():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import runpy
 import subprocess
 import sys
@@ -12,12 +13,13 @@ import pytest
 import torch
 from monai.utils import set_determinism
 
-from monai_memvit.networks.blocks import SoftmaxAttention
+from monai_memvit.networks.blocks import ConfidenceGate, FactLabelEmbedding, MemoryAttention, SoftmaxAttention
 from monai_memvit.networks.nets import MemViT, SeqNormViT
 from monai_memvit.networks.streaming import StreamedViT, memory_mapped
 
 SIZES = {"in_channels": 2, "img_size": 16, "patch_size": 4, "num_classes": 3, "hidden_size": 24, "mlp_dim": 32}
 SIZES |= {"num_layers": 3, "num_heads": 3}
+LABELS = functools.partial(FactLabelEmbedding, num_classes=3)
 
 
 def _network(**changes) -> MemViT:
@@ -54,6 +56,31 @@ def test_gradients_equal_those_of_the_network(pool):
     network, image = _network(pool=pool, dropout_rate=0.0).double().train(), torch.randn(2, 2, 24, 16).double()
     image.requires_grad_()
     wanted = [image, *network.parameters()]
+    found, reference = (
+        torch.autograd.grad(net(image).square().sum(), wanted) for net in (StreamedViT(network, 7), network)
+    )
+    for mine, theirs in zip(found, reference):
+        torch.testing.assert_close(mine, theirs, atol=1e-9, rtol=1e-7)
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+@pytest.mark.parametrize("chunk_size", [1, 20, 10_000])
+def test_a_late_class_token_joins_the_stream_too(fill, late, chunk_size):
+    memory = functools.partial(
+        MemoryAttention, retrieval="cosine", gate=ConfidenceGate, fact_labels=LABELS, num_neighbors=4
+    )
+    network = fill(_network(class_token_from=late, memory_layers=[-1], memory=memory), 9)
+    network.blocks[-1].attention.bank.label(torch.arange(9), torch.arange(9) % 3)
+    for size in ((16, 16), (40, 12)):
+        image = torch.randn(2, 2, *size)
+        with torch.no_grad():
+            torch.testing.assert_close(StreamedViT(network, chunk_size)(image), network(image), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("late", [1, 2])
+def test_gradients_of_a_late_class_token_equal_those_of_the_network(late):
+    network = _network(class_token_from=late, dropout_rate=0.0).double().train()
+    image, wanted = torch.randn(2, 2, 24, 16).double(), [*network.parameters()]
     found, reference = (
         torch.autograd.grad(net(image).square().sum(), wanted) for net in (StreamedViT(network, 7), network)
     )

@@ -43,7 +43,7 @@ def classify(pool: str, shared: bool, first: int) -> dict[str, torch.Tensor]:
 
 def work(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=2)
-    for pool in ("cls", "mean", "gated"):
+    for pool in ("cls", "mean", "gated", "peak"):
         for first in TILES:
             torch.save(classify(pool, True, first), f"{folder}/{pool}_{first}_rank{rank}.pt")
     dist.barrier()

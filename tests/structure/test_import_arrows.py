@@ -31,8 +31,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clinical": _BELOW_TOP,
     "label": _BELOW_TOP,
     "benchmarks": _BELOW_TOP,
-    "commands": _BELOW_TOP,
-    "__main__": {*_BELOW_TOP, "clinical", "label", "benchmarks", "commands"},
+    "case_memories": _BELOW_TOP,
+    "commands": {*_BELOW_TOP, "case_memories"},
+    "__main__": {*_BELOW_TOP, "clinical", "label", "benchmarks", "case_memories", "commands"},
 }
 VERSION = f"{PACKAGE}.__version__"
 

@@ -142,8 +142,8 @@ def _without_small(mask: np.ndarray, pixels: float) -> np.ndarray:
     labels, found = ndimage.label(mask)  # four bytes a pixel
     # strip by strip: counting takes eight bytes a pixel
     strips = range(0, len(labels), _ROWS)
-    sizes = sum(np.bincount(labels[top : top + _ROWS].ravel(), minlength=found + 1) for top in strips)
-    kept = sizes >= pixels
+    counts = (np.bincount(labels[top : top + _ROWS].ravel(), minlength=found + 1) for top in strips)
+    kept = np.asarray(sum(counts) >= pixels)
     kept[0] = False
     return np.asarray(kept[labels])
 

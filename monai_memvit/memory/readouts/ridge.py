@@ -17,6 +17,7 @@ from .readout import FittedReadout
 __all__ = ["RidgeReadout"]
 
 _SCALE = 3.0  # one-hot targets: scores lie about 0 and 1
+_TOGETHER = 4096  # cases of equally large groups that are left out at a time
 
 
 class RidgeReadout:
@@ -92,28 +93,34 @@ def _head(moments: ClassMoments, weights: Tensor, penalty: float) -> _Head:
     return _Head(inverse @ targets, inverse, penalty)
 
 
-class _Group(NamedTuple):
-    """A patient or slide of whom there are judged cases."""
+class _Groups(NamedTuple):
+    """Patients or slides with equally many cases, of whom there are judged ones."""
 
-    features: Tensor  # (n, F + 1)
+    features: Tensor  # (G, n, F + 1)
     weighted: Tensor
-    truth: Tensor  # (n, K), one-hot
-    wanted: Tensor  # (n,) bool, which of its cases are judged
-    places: Tensor  # of these among the judged
+    truth: Tensor  # (G, n, K), one-hot
+    places: Tensor  # (G, n) of the cases among the judged; -1 where a case is not
 
 
-def _groups(weights: Tensor, cases: CaseRows, judged: Tensor) -> list[_Group]:
+def _groups(weights: Tensor, cases: CaseRows, judged: Tensor) -> list[_Groups]:
+    rows = torch.isin(cases.groups, cases.groups[judged]).nonzero()[:, 0]
+    rows = rows[cases.groups[rows].argsort(stable=True)]
+    sizes = cases.groups[rows].unique_consecutive(return_counts=True)[1]
+    first = sizes.cumsum(0) - sizes
+    places = torch.full_like(cases.groups, -1)
+    places[judged] = torch.arange(len(judged), device=places.device)
     found = []
-    for group in cases.groups[judged].unique():
-        rows = (cases.groups == group).nonzero()[:, 0]
-        features, labels = augmented(cases.features[rows]), cases.labels[rows]
-        truth, wanted = one_hot(labels, len(weights)).double(), torch.isin(rows, judged)
-        places = (cases.groups[judged] == group).nonzero()[:, 0]
-        found.append(_Group(features, features * weights[labels][:, None], truth, wanted, places))
+    for size in sizes.unique().tolist():
+        alike = rows[first[sizes == size, None] + torch.arange(size, device=rows.device)]
+        for part in alike.split(max(1, _TOGETHER // size)):
+            features = augmented(cases.features[part].flatten(0, 1)).unflatten(0, part.shape)
+            labels = cases.labels[part]
+            truth = one_hot(labels, len(weights)).double()
+            found.append(_Groups(features, features * weights[labels][..., None], truth, places[part]))
     return found
 
 
-def _left_out(head: _Head, groups: list[_Group], count: int) -> Tensor:
+def _left_out(head: _Head, groups: list[_Groups], count: int) -> Tensor:
     """Scores of the judged cases by heads that have not seen their groups.
 
     With X a group, V its weights and ``A^-1`` the inverse of all, the inverse without it is ``A^-1 + A^-1 X^T (V^-1 -
@@ -122,14 +129,14 @@ def _left_out(head: _Head, groups: list[_Group], count: int) -> Tensor:
     """
     scores = head.weight.new_empty(count, head.weight.shape[1])
     for group in groups:
-        seen = group.features @ head.inverse
-        if len(group.features) < group.features.shape[1]:
-            rest = torch.eye(len(seen)).to(seen) - seen @ group.weighted.T
+        seen, size = group.features @ head.inverse, group.features.shape[1:]
+        if size[0] < size[1]:
+            rest = torch.eye(size[0]).to(seen) - seen @ group.weighted.mT
             told = group.truth - torch.linalg.solve(rest, group.truth - group.features @ head.weight)
         else:
-            rest = torch.eye(seen.shape[1]).to(seen) - seen.T @ group.weighted
-            told = group.features @ torch.linalg.solve(
-                rest, head.weight - head.inverse @ group.weighted.T @ group.truth
-            )
-        scores[group.places] = told[group.wanted]
+            rest = torch.eye(size[1]).to(seen) - seen.mT @ group.weighted
+            others = head.weight - head.inverse @ (group.weighted.mT @ group.truth)
+            told = group.features @ torch.linalg.solve(rest, others)
+        wanted = group.places >= 0
+        scores[group.places[wanted]] = told[wanted]
     return scores

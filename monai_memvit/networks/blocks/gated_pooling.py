@@ -35,6 +35,17 @@ class GatedAttentionPool(nn.Module):
         """
         return self.weight(self.value(x).tanh() * self.gate(x).sigmoid())[..., 0]
 
+    def scored(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens with the logits of their weights.
+
+        Args:
+            x: tokens ``(B, T, D)``.
+
+        Returns:
+            the tokens, and ``(B, T)``.
+        """
+        return x, self.scores(x)
+
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Pool.
 

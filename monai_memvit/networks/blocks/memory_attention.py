@@ -11,18 +11,29 @@ import torch.nn as nn
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ...memory import CaseContext, CaseSnapshot, MemoryBank, RetrievedFacts
-from ..layers import TokenMoments, attend_facts, blank_padding, class_token_fact, convex_gate, mean_token_fact
+from ...memory import (
+    CaseContext,
+    CaseSnapshot,
+    CosineRetrieval,
+    FactRetrieval,
+    LogitRetrieval,
+    MemoryBank,
+    RetrievedFacts,
+)
+from ..layers import TokenMoments, blank_padding, class_token_fact, convex_gate, mean_token_fact
+from .memory_gates import HeadGate
 from .sequence_norm_attention import SequenceNormAttention
 
 __all__ = ["MemoryAttention"]
+
+_RETRIEVALS: dict[str, Callable[[], FactRetrieval]] = {"logit": LogitRetrieval, "cosine": CosineRetrieval}
 
 
 class MemoryAttention(nn.Module):
     """Local attention and attention over the k nearest facts, joined by a sigmoid gate per head before W_o.
 
-    Two separate softmaxes and a convex gate, as in Memorizing Transformers; retrieval is by inner product, the
-    attention logit itself. Where nothing can be read (empty bank, all facts excluded, reading switched off) the
+    Two separate softmaxes and a convex gate, as in Memorizing Transformers; by default retrieval is by inner product,
+    the attention logit itself. Where nothing can be read (empty bank, all facts excluded, reading switched off) the
     result is that of the local attention to the last bit. The layer never writes to its bank: with sample ids
     present, a forward pass leaves a :class:`CaseSnapshot` in ``latest``, and a handler stores it after the backward
     pass.
@@ -40,10 +51,16 @@ class MemoryAttention(nn.Module):
         gate_bias: first value of the gate's logit; 0 opens it half, as in Memorizing Transformers.
         max_bytes: about how many bytes of retrieved facts are held at a time. Where all tokens of a batch retrieve
             more, they read in turn, and in training the facts are gathered again for the backward pass.
+        retrieval: by what facts are found and weighed: ``"logit"`` (query . key, the paper's way), ``"cosine"`` (key .
+            key, a similarity search), or such an object: ``CosineRetrieval(temperature=0.05)``.
+        gate: makes the gate from ``(num_heads)``: :class:`HeadGate`, or :class:`ConfidenceGate`.
+        fact_labels: makes from ``(num_heads, head_dim)`` what the classes of the facts add to what is read, such as
+            ``functools.partial(FactLabelEmbedding, num_classes=9)``; None leaves classes out. The bank is told them by
+            :meth:`MemoryBank.label`, in training by ``MemoryUpdateHandler(cases=...)``.
 
     Raises:
-        ValueError: when ``exclude`` is unknown, ``num_neighbors`` or ``max_bytes`` is not positive, the bank does not
-            fit, or the mean token of a sequence-norm attention is to be stored.
+        ValueError: when ``exclude`` or ``retrieval`` is unknown, ``num_neighbors`` or ``max_bytes`` is not positive,
+            the bank does not fit, or the mean token of a sequence-norm attention is to be stored.
     """
 
     def __init__(
@@ -57,6 +74,9 @@ class MemoryAttention(nn.Module):
         exclude: str = "group",
         gate_bias: float = 0.0,
         max_bytes: int = 2**25,
+        retrieval: FactRetrieval | str = "logit",
+        gate: Callable[..., nn.Module] = HeadGate,
+        fact_labels: Callable[..., nn.Module] | None = None,
     ) -> None:
         super().__init__()
         if exclude not in ("group", "id", "none"):
@@ -65,6 +85,8 @@ class MemoryAttention(nn.Module):
             raise ValueError(f"num_neighbors must be at least 1, got {num_neighbors}.")
         if max_bytes < 1:
             raise ValueError(f"max_bytes must be at least 1, got {max_bytes}.")
+        if isinstance(retrieval, str) and retrieval not in _RETRIEVALS:
+            raise ValueError(f"retrieval must be one of {[*_RETRIEVALS]} or such an object, got {retrieval!r}.")
         if fact is mean_token_fact and isinstance(attention, SequenceNormAttention):
             raise ValueError(
                 "the mean of sequence-normalised keys is the same for every image and cannot tell cases apart: "
@@ -81,7 +103,10 @@ class MemoryAttention(nn.Module):
         self.query_tokens = query_tokens
         self.exclude = exclude
         self.max_bytes = max_bytes
+        self.retrieval = _RETRIEVALS[retrieval]() if isinstance(retrieval, str) else retrieval
         self.gate_bias = nn.Parameter(torch.full((heads,), float(gate_bias)))
+        self.gating = gate(heads)
+        self.fact_labels = None if fact_labels is None else fact_labels(heads, width)
         self.reading = True
         self.reading_in_training = True
         self.writing = False  # set by whoever stores what an evaluation leaves behind
@@ -89,7 +114,7 @@ class MemoryAttention(nn.Module):
 
     @property
     def gate(self) -> Tensor:
-        """Weight of the memory, per head, ``(H,)`` in [0, 1]."""
+        """Weight of the memory, per head, ``(H,)`` in [0, 1]; of a :class:`ConfidenceGate` that at confidence 0."""
         return self.gate_bias.float().sigmoid()
 
     @property
@@ -144,21 +169,22 @@ class MemoryAttention(nn.Module):
     def _recall(self, q: Tensor, k: Tensor, v: Tensor, attended: Tensor, mask: Tensor | None = None) -> Tensor:
         self._remember(q, k, v, mask)
         if self.reads:
-            attended = self._consult(q, attended)
+            attended = self._consult(q, k, attended)
         return self.local.merge(attended)
 
-    def _consult(self, q: Tensor, attended: Tensor) -> Tensor:
-        asking = q[:, :, : self.query_tokens]
+    def _consult(self, q: Tensor, k: Tensor, attended: Tensor) -> Tensor:
+        asking = self.retrieval.asking(q, k)[:, :, : self.query_tokens]
         scores, rows = self._find(asking)
         memory = self._read(asking, scores, rows)
         readable = (scores > float("-inf")).any(-1)
-        answered = convex_gate(attended[:, :, : self.query_tokens], memory, self.gate.view(1, -1, 1, 1), readable)
+        gate = self.gating(self.gate_bias, self.retrieval.confidence(scores, asking.shape[-1]))
+        answered = convex_gate(attended[:, :, : self.query_tokens], memory, gate, readable)
         if self.query_tokens is None:
             return answered
         return torch.cat([answered, attended[:, :, self.query_tokens :]], dim=2)
 
     def _read(self, *found: Tensor) -> Tensor:
-        """Gathers and attends to the facts that queries have found, at once or token by token as memory allows."""
+        """Gathers and attends to the facts that tokens have found, at once or token by token as memory allows."""
         turns = self._turns(found[-1])
         if turns <= 1:
             return self._attend_rows(*found)
@@ -171,15 +197,16 @@ class MemoryAttention(nn.Module):
         keys_and_values = 2 * self.bank.head_dim * self.bank.keys.element_size() * rows.numel()
         return min(rows.shape[2], math.ceil(keys_and_values / self.max_bytes))
 
-    def _attend_rows(self, queries: Tensor, scores: Tensor, rows: Tensor) -> Tensor:
+    def _attend_rows(self, asking: Tensor, scores: Tensor, rows: Tensor) -> Tensor:
         facts = self.bank.gather(scores, rows)
-        return attend_facts(queries, facts.keys, facts.values, facts.mask)[0]
+        read, weights = self.retrieval.read(asking, facts.keys, facts.values, facts.mask)
+        return read if self.fact_labels is None else read + self.fact_labels(weights, self.bank.labels_at(rows))
 
     def retrieve(self, queries: Tensor) -> RetrievedFacts:
         """What the queries find, without the facts that training must not see.
 
         Args:
-            queries: ``(B, H, Q, d)``.
+            queries: ``(B, H, Q, d)``; where retrieval is by cosine the keys of the tokens.
 
         Returns:
             :class:`RetrievedFacts`.
@@ -189,16 +216,17 @@ class MemoryAttention(nn.Module):
         """
         return self.bank.gather(*self._find(queries))
 
-    def _find(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+    def _find(self, asking: Tensor) -> tuple[Tensor, Tensor]:
+        find = partial(self.bank.find, asking, self.num_neighbors, cosine=self.retrieval.cosine)
         if not self.excludes:
-            return self.bank.find(queries, self.num_neighbors)
+            return find()
         ids, groups = self.context.sample_ids, self.context.group_ids
         if ids is None:
             raise ValueError(
                 "training or refreshing a filled memory needs sample_ids (and group_ids), or a sample would find its "
                 "own fact: hand them to the network, for example by PrepareBatchExtraInput, or set exclude='none'."
             )
-        return self.bank.find(queries, self.num_neighbors, ids, groups if self.exclude == "group" else None)
+        return find(exclude_ids=ids, exclude_groups=groups if self.exclude == "group" else None)
 
     def _remember(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:
         if self.context.sample_ids is None:

@@ -8,7 +8,9 @@ from torch import Tensor
 __all__ = ["attend_facts", "convex_gate"]
 
 
-def attend_facts(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def attend_facts(
+    queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scale: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Softmax attention of every query over its own retrieved facts, in float32 (MoViT, inference stage).
 
     ``o = softmax(q k^T / sqrt(d)) v`` over the K facts of each query. Keys and values are constants, the gradient
@@ -19,12 +21,14 @@ def attend_facts(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) ->
         keys: ``(B, H, Q, K, d)``, zero where masked out.
         values: ``(B, H, Q, K, d)``, zero where masked out.
         mask: which of the K facts exist, ``(B, H, Q, K)`` bool.
+        scale: factor of every inner product ``(B, H, Q, K)``, instead of 1 / sqrt(d).
 
     Returns:
         the read-out ``(B, H, Q, d)`` and the weights ``(B, H, Q, K)``, both float32.
     """
     with torch.autocast(queries.device.type, enabled=False):
-        scores = torch.einsum("bhqd,bhqkd->bhqk", queries.float(), keys.float()) * queries.shape[-1] ** -0.5
+        factor = queries.shape[-1] ** -0.5 if scale is None else scale
+        scores = torch.einsum("bhqd,bhqkd->bhqk", queries.float(), keys.float()) * factor
         # A row without any fact keeps finite scores: softmax over -inf alone would be NaN, in the gradient too.
         absent = ~mask & mask.any(-1, keepdim=True)
         weights = scores.masked_fill(absent, float("-inf")).softmax(-1)

@@ -149,12 +149,7 @@ class MaskedAutoencoder(nn.Module):
         """The encoder's answer for the visible tokens, class token first."""
         x = tokens.gather(1, visible[:, :, None].expand(-1, -1, tokens.shape[2]))
         valid = None if valid is None else valid.gather(1, visible)
-        if self.encoder.class_token is not None:
-            x = torch.cat([self.encoder.class_token.expand(len(x), -1, -1), x], dim=1)
-            valid = None if valid is None else nn.functional.pad(valid, (1, 0), value=True)
-        for block in self.encoder.blocks:
-            x = block(x, valid)
-        return self.encoder.norm(x)
+        return self.encoder.through_blocks(x, valid)[0]
 
     def extra_repr(self) -> str:
         """What the module prints of itself."""

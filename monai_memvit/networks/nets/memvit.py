@@ -19,7 +19,7 @@ from ..blocks import (
     SinCosPositions,
     SoftmaxAttention,
 )
-from ..layers import class_token_fact, mean_token, mean_token_fact
+from ..layers import attention_fact, class_token_fact, mean_token, mean_token_fact
 
 __all__ = ["MemViT"]
 
@@ -60,10 +60,13 @@ class MemViT(nn.Module):
         drop_path_rate: stochastic depth of the last block, rising linearly from 0.
         channel_sampling: hides channels while training, ``(B, C) bool -> (B, C) bool``, such as
             :class:`HierarchicalChannelSampling`; None hides none.
+        class_token_from: the block before which the class token joins the patches (negative counts from the end): 0 as
+            usual; a late one has to gather what it knows by the attention of the blocks that are left, among them
+            that of a memory.
 
     Raises:
-        ValueError: when ``pool`` or ``pos_embed`` is unknown, the image is no multiple of the patch, or a memory layer
-            does not exist.
+        ValueError: when ``pool`` or ``pos_embed`` is unknown, the image is no multiple of the patch, a memory layer
+            or the class token's block does not exist, or that token is asked for where it is not yet.
 
     Example::
 
@@ -91,12 +94,16 @@ class MemViT(nn.Module):
         dropout_rate: float = 0.0,
         drop_path_rate: float = 0.0,
         channel_sampling: nn.Module | None = None,
+        class_token_from: int = 0,
     ) -> None:
         super().__init__()
         if pool not in ("cls", "mean"):
             raise ValueError(f"pool must be 'cls' or 'mean', got {pool!r}.")
         if pos_embed not in _POSITIONS:
             raise ValueError(f"pos_embed must be one of {sorted(_POSITIONS)}, got {pos_embed!r}.")
+        if pool != "cls" and class_token_from != 0:
+            raise ValueError(f"class_token_from {class_token_from} needs a class token: pool='cls', not {pool!r}.")
+        self.class_token_from = _block_number(class_token_from, num_layers, "class_token_from")
         if not isinstance(embedding, nn.Module):
             embedding = embedding(
                 in_channels, img_size, patch_size, hidden_size, _POSITIONS[pos_embed], dropout_rate, spatial_dims
@@ -121,7 +128,7 @@ class MemViT(nn.Module):
             self._memorize(layer, memory or MemoryAttention)
 
     def _memorize(self, layer: int, memory: Callable[..., nn.Module]) -> None:
-        has_class_token = self.class_token is not None
+        has_class_token = self.class_token is not None and layer >= self.class_token_from
         only_class_token_counts = has_class_token and layer == len(self.blocks) - 1
         block = self.blocks[layer]
         defaults = {
@@ -129,6 +136,11 @@ class MemViT(nn.Module):
             "query_tokens": 1 if only_class_token_counts else None,
         }
         chosen = getattr(memory, "keywords", {})  # of a functools.partial, as configurations give
+        if layer < self.class_token_from and chosen.get("fact") in (class_token_fact, attention_fact):
+            raise ValueError(
+                f"memory layer {layer} has no class token whose fact it could store: that joins before block "
+                f"{self.class_token_from} (class_token_from). Leave fact out, or take a later layer."
+            )
         block.attention = memory(block.attention, context=self.cases, **(defaults | chosen))
 
     @classmethod
@@ -214,21 +226,33 @@ class MemViT(nn.Module):
         """All tokens, and which of them are valid."""
         tokens = self.embedding(x, **masks)
         valid = self.embedding.token_mask(x, **masks) if masks else None
-        if self.class_token is not None:
-            tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], dim=1)
-            valid = None if valid is None else nn.functional.pad(valid, (1, 0), value=True)
         self.cases.arrive(sample_ids, group_ids)
         try:
-            for block in self.blocks:
-                tokens = block(tokens, valid)
+            return self.through_blocks(tokens, valid)
         finally:
             self.cases.leave()
+
+    def through_blocks(self, tokens: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """What the blocks and the norm make of embedded tokens; the class token, where there is one, joins them.
+
+        Args:
+            tokens: ``(B, N, D)``.
+            valid: which of them count ``(B, N)`` bool; None when all do.
+
+        Returns:
+            tokens ``(B, T, D)``, the class token first, and which of them count ``(B, T)`` or None.
+        """
+        for number, block in enumerate(self.blocks):
+            if self.class_token is not None and number == self.class_token_from:
+                tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], dim=1)
+                valid = None if valid is None else nn.functional.pad(valid, (1, 0), value=True)
+            tokens = block(tokens, valid)
         return self.norm(tokens), valid
 
 
-def _block_number(index: int, num_layers: int) -> int:
+def _block_number(index: int, num_layers: int, what: str = "memory layer") -> int:
     if not -num_layers <= index < num_layers:
-        raise ValueError(f"memory layer {index} does not exist in a network of {num_layers} blocks.")
+        raise ValueError(f"{what} {index} does not exist in a network of {num_layers} blocks.")
     return index % num_layers
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import torch.nn as nn
 from torch import Tensor
 
-from ..blocks import FeatureEmbedding, GatedAttentionPool, SequenceNormAttention
-from ..layers import mean_token
+from ..blocks import FeatureEmbedding, GatedAttentionPool, PeakPool, SequenceNormAttention
+from ..layers import WeightedMean, mean_token
 from .memvit import _PRESETS, MemViT
 
 __all__ = ["SlideViT"]
 
-_POOLS = ("cls", "mean", "gated")
+_POOLS = {"cls": None, "mean": None, "gated": GatedAttentionPool, "peak": lambda hidden_size: PeakPool()}
 
 
 class SlideViT(MemViT):
@@ -35,7 +35,7 @@ class SlideViT(MemViT):
         embedding: makes the :class:`TileEmbedding` from ``(in_features, hidden_size, dropout_rate)``: the default
             :class:`FeatureEmbedding`, or ``functools.partial(TilePatchEmbedding, patch_size=16, mpp=0.5)``; or is one.
         pool: ``"cls"`` reads the class token, ``"mean"`` the mean of the tokens, ``"gated"`` their mean with the
-            weights of :class:`GatedAttentionPool`.
+            weights of :class:`GatedAttentionPool`, ``"peak"`` with those of :class:`PeakPool`, channel by channel.
         dropout_rate: dropout in embedding, attention and MLPs.
         **kwargs: ``attention``, ``memory_layers``, ``memory`` and ``drop_path_rate`` of :class:`MemViT`; attention is
             sequence norm here. A memory needs ``pool="cls"`` with it.
@@ -80,7 +80,8 @@ class SlideViT(MemViT):
             dropout_rate=dropout_rate,
             **{"attention": SequenceNormAttention, **kwargs},
         )
-        self.pooling = GatedAttentionPool(hidden_size) if pool == "gated" else None
+        make_pooling = _POOLS[pool]
+        self.pooling = None if make_pooling is None else make_pooling(hidden_size)
 
     @classmethod
     def from_preset(cls, preset: str, **kwargs: Any) -> SlideViT:
@@ -150,4 +151,21 @@ class SlideViT(MemViT):
         tokens, valid = self._encode(features, sample_ids, group_ids, known)
         if self.class_token is not None:
             return self.head(tokens[:, 0])
-        return self.head(mean_token(tokens, valid) if self.pooling is None else self.pooling(tokens, valid))
+        values, scores = self.scored(tokens)
+        if scores is None:
+            return self.head(mean_token(tokens, valid))
+        kept = None if valid is None else valid.repeat_interleave(len(values) // len(tokens), dim=0)
+        pooled = WeightedMean.from_tokens(values, scores, kept).mean
+        return self.head(pooled.reshape(len(tokens), -1).to(tokens.dtype))
+
+    def scored(self, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Tokens with the logits of the weights by which they are pooled.
+
+        Args:
+            tokens: normalised, ``(B, T, D)``.
+
+        Returns:
+            the tokens, and ``(B, T)`` or None when all count the same; of ``pool="peak"`` every channel by itself,
+            ``(B D, T, 1)`` and ``(B D, T)``.
+        """
+        return (tokens, None) if self.pooling is None else self.pooling.scored(tokens)

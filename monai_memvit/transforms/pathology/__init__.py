@@ -15,7 +15,16 @@ _HOMES = {
     "RandHedJitterD": ".hed_jitter",
     "RandHedJitterDict": ".hed_jitter",
     "RandHedJitterd": ".hed_jitter",
+    "RandSlideTurnD": ".slide_turns",
+    "RandSlideTurnDict": ".slide_turns",
+    "RandSlideTurnd": ".slide_turns",
+    "RandTileSubsetD": ".tile_subset",
+    "RandTileSubsetDict": ".tile_subset",
+    "RandTileSubsetd": ".tile_subset",
     "StainError": ".rgb_tiles",
+    "StandardizeSlideColoursD": ".slide_colours",
+    "StandardizeSlideColoursDict": ".slide_colours",
+    "StandardizeSlideColoursd": ".slide_colours",
 }
 
 __all__ = sorted(_HOMES)

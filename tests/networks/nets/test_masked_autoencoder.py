@@ -229,3 +229,12 @@ def test_what_does_not_fit_is_refused() -> None:
         small(embedding=torch.nn.Sequential(torch.nn.Flatten(2), torch.nn.Linear(256, 24)))
     with pytest.raises(ValueError, match="no multiple of patches"):
         small()(torch.rand(1, 2, 18, 16))
+
+
+def test_a_late_class_token_joins_the_visible_tokens() -> None:
+    network, x = small(class_token_from=1), images()
+    visible = torch.tensor([[3, 7, 1]]).expand(3, -1)
+    encoder = network.encoder
+    tokens = encoder.blocks[0](encoder.embedding(x)[:, [3, 7, 1]])
+    tokens = encoder.blocks[1](torch.cat([encoder.class_token.expand(3, -1, -1), tokens], dim=1))
+    torch.testing.assert_close(network._encode(encoder.embedding(x), visible, None), encoder.norm(tokens))

@@ -11,11 +11,14 @@ from monai.networks.nets import ViT
 
 from monai_memvit import CosineQueryKey, MemViT, SoftmaxAttention
 from monai_memvit.memory import memory_layers, memory_off
-from monai_memvit.networks.blocks import MemoryAttention
-from monai_memvit.networks.layers import attention_fact
+from monai_memvit.networks.blocks import ConfidenceGate, FactLabelEmbedding, MemoryAttention
+from monai_memvit.networks.layers import attention_fact, class_token_fact, mean_token_fact
 
 SIZES = {"in_channels": 3, "img_size": 16, "patch_size": 4, "num_classes": 4, "hidden_size": 24, "mlp_dim": 48}
 SIZES |= {"num_layers": 3, "num_heads": 3}
+LABELS = functools.partial(FactLabelEmbedding, num_classes=4)
+MEMORY = functools.partial(MemoryAttention, retrieval="cosine", gate=ConfidenceGate, fact_labels=LABELS)
+SIMILAR = {"class_token_from": -1, "memory": MEMORY}
 
 
 @pytest.fixture
@@ -202,7 +205,7 @@ def test_bfloat16_autocast(make_net, fill, images):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("facts", [0, 40])
-@pytest.mark.parametrize("options", [{}, {"memory_layers": (1,), "pool": "mean"}])
+@pytest.mark.parametrize("options", [{}, {"memory_layers": (1,), "pool": "mean"}, SIMILAR])
 def test_compiles_to_one_graph(make_net, fill, images, facts, options):
     net = make_net(**options)
     net = fill(net, facts) if facts else net
@@ -222,7 +225,7 @@ def test_compiled_network_follows_a_growing_memory(make_net, fill, images):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", [{}, {"pool": "mean", "memory": functools.partial(MemoryAttention, max_bytes=2**15)}]
+    "options", [{}, {"pool": "mean", "memory": functools.partial(MemoryAttention, max_bytes=2**15)}, SIMILAR]
 )
 def test_compiled_training_step_has_the_same_gradients(make_net, fill, images, options):
     net = fill(make_net(**options), 40).train()
@@ -230,19 +233,20 @@ def test_compiled_training_step_has_the_same_gradients(make_net, fill, images, o
     net(images, ids).square().sum().backward()
     expected = [p.grad.clone() for p in net.parameters()]
     net.zero_grad()
+    torch.compiler.reset()  # sizes of the tests before would make those of this one symbolic
     torch.compile(net, backend="aot_eager")(images, ids).square().sum().backward()
     for wanted, p in zip(expected, net.parameters()):
         torch.testing.assert_close(p.grad, wanted, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("facts", [0, 40])
-def test_exports_to_torch_and_onnx(make_net, fill, images, facts, tmp_path):
+@pytest.mark.parametrize(("facts", "options"), [(0, {}), (40, {}), (40, SIMILAR)])
+def test_exports_to_torch_and_onnx(make_net, fill, images, facts, options, tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
     from onnx.reference import ReferenceEvaluator
 
-    net = make_net()
+    net = make_net(**options)
     net = fill(net, facts) if facts else net
     expected = net(images).detach()
     exported = torch.export.export(net, (images,))
@@ -273,3 +277,64 @@ def test_a_partial_keeps_its_own_fact_and_queries() -> None:
     network = MemViT(3, 8, 4, 2, 12, 24, 2, 3, memory_layers=(-1,), memory=memory)
     attention = network.blocks[-1].attention
     assert (attention.fact, attention.query_tokens, attention.num_neighbors) == (attention_fact, None, 4)
+
+
+# a class token that joins late
+
+
+@pytest.mark.parametrize("late", [0, 1, 2, -1, -3])
+def test_the_class_token_joins_before_its_block(make_net, fill, images, late):
+    net = fill(make_net(class_token_from=late), 9)
+    tokens = net.embedding(images)
+    for number, block in enumerate(net.blocks):
+        if number == late % 3:
+            tokens = torch.cat([net.class_token.expand(2, -1, -1), tokens], dim=1)
+        tokens = block(tokens)
+    assert torch.equal(net(images), net.head(net.norm(tokens)[:, 0]))
+    assert net.forward_features(images).shape == (2, 17, 24)
+
+
+def test_a_late_class_token_takes_the_same_weights(make_net, images):
+    early, late = make_net(), make_net(class_token_from=-1)
+    late.load_state_dict(early.state_dict())
+    assert not torch.allclose(late(images), early(images))
+
+
+@pytest.mark.parametrize("late", [0, 2])
+def test_padding_means_nothing_to_a_late_class_token(make_net, images, late):
+    net = make_net(class_token_from=late)
+    mask = torch.arange(16).expand(2, -1) < torch.tensor([[9], [16]])
+    padded = net(images, mask=mask)
+    images[0, :, 12:] = torch.nan  # patches 12 to 15
+    torch.testing.assert_close(net(images, mask=mask), padded)
+    torch.testing.assert_close(net(images[1:]), padded[1:])
+
+
+@pytest.mark.parametrize(("layer", "asking"), [(0, None), (1, None), (2, 1)])
+def test_a_memory_before_the_class_token_stores_the_mean(make_net, fill, images, layer, asking):
+    net = fill(make_net(class_token_from=2, memory_layers=(layer,)), 9)
+    found = net.blocks[layer].attention
+    assert (found.fact is mean_token_fact, found.query_tokens) == (layer < 2, asking)
+    net.train()(images, torch.tensor([100, 101])).square().sum().backward()
+    assert found.gate_bias.grad.any() and torch.isfinite(net.class_token.grad).all()
+
+
+@pytest.mark.parametrize("fact", [class_token_fact, attention_fact])
+def test_a_memory_cannot_store_a_class_token_that_is_not_there(make_net, fact):
+    memory = functools.partial(MemoryAttention, fact=fact)
+    with pytest.raises(ValueError, match="memory layer 0 has no class token .* before block 2"):
+        make_net(class_token_from=2, memory_layers=(0, 2), memory=memory)
+    make_net(class_token_from=2, memory_layers=(2,), memory=memory)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"class_token_from": 3}, "class_token_from 3 does not exist in a network of 3 blocks"),
+        ({"class_token_from": -4}, "class_token_from -4"),
+        ({"class_token_from": 1, "pool": "mean"}, "needs a class token: pool='cls', not 'mean'"),
+    ],
+)
+def test_bad_places_of_the_class_token(options, message):
+    with pytest.raises(ValueError, match=message):
+        MemViT(**{**SIZES, **options})

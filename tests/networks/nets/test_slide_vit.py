@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from monai.engines import PrepareBatchExtraInput, SupervisedTrainer
@@ -15,7 +16,7 @@ from monai_memvit.networks.nets import SeqNormViT, SlideViT
 
 SIZES = {"in_features": 5, "num_classes": 3, "hidden_size": 24, "mlp_dim": 32, "num_layers": 3, "num_heads": 3}
 PIXELS = {"in_features": 2, "embedding": partial(TilePatchEmbedding, patch_size=4, mpp=0.5)}
-POOLS = ["cls", "mean", "gated"]
+POOLS = ["cls", "mean", "gated", "peak"]
 
 
 def _network(**changes) -> SlideViT:
@@ -130,6 +131,15 @@ def test_gated_pooling_without_blocks_is_monais_attention_mil():
     tiles, places = _slide(9)
     tokens = network.forward_features(tiles[None], places[None])
     torch.testing.assert_close(network(tiles[None], places[None]), theirs.calc_head(tokens), atol=1e-10, rtol=1e-8)
+
+
+def test_peak_pooling_weighs_every_channel_by_its_own_height():
+    network, (tiles, places) = _network(pool="peak", num_layers=0), _slide(9)
+    network.pooling.sharpness.data.fill_(2.5)
+    tokens = network.forward_features(tiles[None], places[None])[0].detach().numpy()
+    odds = np.exp(2.5 * tokens)
+    wanted = network.head(torch.from_numpy((odds * tokens).sum(0) / odds.sum(0)))
+    torch.testing.assert_close(network(tiles[None], places[None])[0], wanted, atol=1e-10, rtol=1e-8)
 
 
 def test_presets_have_sequence_norm_attention_and_the_embeddings_own_patches():

@@ -103,7 +103,8 @@ class MemViT(nn.Module):
             raise ValueError(f"pos_embed must be one of {sorted(_POSITIONS)}, got {pos_embed!r}.")
         if pool != "cls" and class_token_from != 0:
             raise ValueError(f"class_token_from {class_token_from} needs a class token: pool='cls', not {pool!r}.")
-        self.class_token_from = _block_number(class_token_from, num_layers, "class_token_from")
+        has_token = pool == "cls"  # without one a network may do without blocks
+        self.class_token_from = _block_number(class_token_from, num_layers, "class_token_from") if has_token else 0
         if not isinstance(embedding, nn.Module):
             embedding = embedding(
                 in_channels, img_size, patch_size, hidden_size, _POSITIONS[pos_embed], dropout_rate, spatial_dims

@@ -67,6 +67,10 @@ def _gain(rows: Rows, base: str, other: str, figure: str) -> str:
     return f"{gain.mean():+.1f} {interval_of(gain)}".strip()
 
 
+def _share(part: float, whole: float) -> str:
+    return f"{part / whole:.0%}" if whole else "–"
+
+
 def gap_table(rows: Rows) -> str:
     """Which share of what the network loses at another site the added cases give back.
 
@@ -84,7 +88,7 @@ def gap_table(rows: Rows) -> str:
         for arm in dict.fromkeys(row["arm"] for row in here):
             now = _column(runs_of(here, arm), "site_balanced_accuracy").mean()
             lines.append(
-                [shift, added, arm, f"{home:.1f}", f"{site:.1f}", f"{now:.1f}", f"{(now - site) / (home - site):.0%}"]
+                [shift, added, arm, f"{home:.1f}", f"{site:.1f}", f"{now:.1f}", _share(now - site, home - site)]
             )
     header = ["site", "added per class", "arm", "alone, at home", "alone, at the site", "at the site", "of the gap"]
     return markdown_table(header, lines)

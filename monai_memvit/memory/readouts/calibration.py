@@ -80,6 +80,9 @@ def log_loss(probabilities: Tensor, labels: Tensor, weights: Tensor) -> float:
 def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, start: float) -> Calibration:
     """Minimise the log loss plus a small penalty on the offsets by Newton's method; the problem is convex.
 
+    As in Platt's scaling (1999), true labels count as slightly less than certain, the more so the fewer there are:
+    scores that happen to be always right would otherwise get a scale without bound.
+
     Args:
         scores: ``(J, C)``, finite.
         labels: ``(J,)`` int64.
@@ -91,7 +94,8 @@ def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, start: float) -> 
     """
     scores, weights = scores.double(), weights.double() / weights.sum()
     classes = scores.shape[1]
-    truth = torch.nn.functional.one_hot(labels, classes).double()
+    doubt = classes / (len(scores) + 2 * classes)
+    truth = (1 - doubt) * torch.nn.functional.one_hot(labels, classes).double() + doubt / classes
     design = torch.cat([scores[:, :, None], torch.eye(classes).to(scores).expand(len(scores), -1, -1)], dim=2)
     ridge = torch.tensor([0.0, *[2 * _PENALTY] * classes]).to(scores)
     parameters = torch.tensor([start, *[0.0] * classes]).to(scores)

@@ -32,7 +32,9 @@ def test_scale_and_offsets_are_those_that_scipy_finds():
     share = (weights / weights.sum()).numpy()
 
     def objective(p: np.ndarray) -> float:
-        told = log_softmax(p[0] * scores.numpy() + p[1:], axis=1)[np.arange(200), labels.numpy()]
+        doubt = 3 / (200 + 6)
+        truth = (1 - doubt) * np.eye(3)[labels] + doubt / 3
+        told = (truth * log_softmax(p[0] * scores.numpy() + p[1:], axis=1)).sum(1)
         return -(share * told).sum() + 0.02 * (p[1:] ** 2).sum()
 
     wanted = minimize(objective, [1.0, 0, 0, 0], tol=1e-12).x
@@ -55,7 +57,7 @@ def test_scores_that_are_always_right_or_tell_nothing_do_not_break_it():
     sure = calibrate(torch.eye(3)[labels], labels, torch.ones(30), 1.0)
     blind = calibrate(torch.zeros(30, 3), labels, torch.ones(30), 1.0)
     wrong = calibrate(-torch.eye(3)[labels], labels, torch.ones(30), 1.0)
-    assert sure.loss < 1e-3 and blind.loss == pytest.approx(np.log(3))
+    assert sure.loss < 0.1 and sure.scale < 10 and blind.loss == pytest.approx(np.log(3))
     assert wrong.scale > 0 and wrong.loss == pytest.approx(np.log(3), abs=0.01)
 
 

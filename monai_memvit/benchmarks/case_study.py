@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from .case_readings import READINGS, read_cases
 from .case_shifts import SHIFTS
 from .case_tables import case_table, gap_table
 from .patient_intervals import run_figures
-from .study_runs import check_one_setting, each_run, finished_runs, overrides_of, study_settings
+from .study_runs import add_study_options, overrides_of, run_study, study_settings
 
 __all__ = ["add_arguments", "run_benchmark"]
 
@@ -31,9 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: gains the options.
     """
     parser.add_argument("data", type=Path, help="prepared folder")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="JSON lines, one per run; finished runs are not repeated"
-    )
+    add_study_options(parser)
     parser.add_argument("--bundle", type=Path, required=True, help="bundle that trains the network")
     parser.add_argument("--seeds", type=int, nargs="+", default=[*range(10)])
     parser.add_argument("--home-cases", type=int, default=150, help="cases to train on; default 150")
@@ -45,13 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--body", choices=["trained", "frozen"], default="trained", help="frozen: the head alone learns"
     )
-    parser.add_argument("--section", default="test", help="section of the datalist to test on; never used in training")
     parser.add_argument("--screen", action="store_true", help="test on a quarter of the training patients instead")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument(
-        "--override", action="append", default=[], metavar="KEY=JSON", help="further settings of train.yaml"
-    )
-    parser.add_argument("--report-only", action="store_true", help="print the tables of the finished runs")
 
 
 def run_benchmark(args: argparse.Namespace) -> int:
@@ -66,14 +56,7 @@ def run_benchmark(args: argparse.Namespace) -> int:
     Raises:
         ValueError: when ``--out`` holds runs of other settings, or ``--new-class`` is no class.
     """
-    torch.set_num_threads(args.threads)
-    if not args.report_only:
-        settings = _settings(args)
-        check_one_setting([*finished_runs(args.out), settings], _ALIKE, args.out)
-        for row in each_run(args.out, _plan(args, settings), partial(_work, args)):
-            print(json.dumps(row), flush=True)
-    rows = finished_runs(args.out)
-    check_one_setting(rows, _ALIKE, args.out)
+    rows = run_study(args, _settings, _ALIKE, _plan, _work)
     for table in (case_table(rows), gap_table(rows)):
         print(table, end="\n\n")
     return 0

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,9 @@ from .film_scores import FilmScores, pixel_scores, score_films
 from .film_tables import ARMS, PRETRAINED, PRETRAINING, SHORTCUT, films_table, patients_table, pretraining_table
 from .slice_predictions import predictions_path, save_predictions
 from .study_runs import (
-    check_one_setting,
-    each_run,
-    finished_runs,
+    add_study_options,
     overrides_of,
+    run_study,
     run_training,
     study_settings,
     training_job,
@@ -48,21 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: gains the options.
     """
     parser.add_argument("data", type=Path, help="folder made by `prepare radiographs`")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="JSON lines, one per run; finished runs are not repeated"
-    )
+    add_study_options(parser)
     parser.add_argument("--bundle", type=Path, default=Path("bundles/chest_xray_classification"))
     parser.add_argument("--pretrain-bundle", type=Path, default=Path("bundles/chest_xray_mae_pretraining"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--pretrain-epochs", type=int, default=400)
-    parser.add_argument("--section", default="test", help="section of the datalist to test on; never used in training")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    _add_overrides(parser, "--override", "further settings of the classifier's train.yaml, in all arms")
     _add_overrides(parser, "--pretrain-override", "further settings of the pre-training's train.yaml")
     _add_overrides(parser, "--finetune-override", f"further settings of the arm {_FINE_TUNED!r} only")
-    parser.add_argument("--report-only", action="store_true", help="print the tables of the finished runs")
 
 
 def _add_overrides(parser: argparse.ArgumentParser, option: str, words: str) -> None:
@@ -81,14 +72,7 @@ def run_benchmark(args: argparse.Namespace) -> int:
     Raises:
         ValueError: when ``--out`` holds runs of other settings.
     """
-    torch.set_num_threads(args.threads)
-    if not args.report_only:
-        settings = _settings(args)
-        check_one_setting([*finished_runs(args.out), settings], _ALIKE, args.out)
-        for row in each_run(args.out, _plan(args, settings), partial(_work, args)):
-            print(json.dumps(row), flush=True)
-    rows = finished_runs(args.out)
-    check_one_setting(rows, _ALIKE, args.out)
+    rows = run_study(args, _settings, _ALIKE, _plan, _work)
     for table in (films_table(rows), patients_table(rows, args.out), pretraining_table(rows)):
         print(table, end="\n\n")
     return 0

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,9 @@ from .mri_tables import ARMS, SHORTCUT, missing_table, patients_table, slices_ta
 from .slice_predictions import SlicePredictions, predict_slices, predictions_path, save_predictions
 from .slice_shortcut import shortcut_predictions
 from .study_runs import (
-    check_one_setting,
-    each_run,
-    finished_runs,
+    add_study_options,
     overrides_of,
+    run_study,
     run_training,
     study_settings,
     training_job,
@@ -71,19 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: gains the options.
     """
     parser.add_argument("data", type=Path, help="folder made by `prepare mri`")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="JSON lines, one per run; finished runs are not repeated"
-    )
+    add_study_options(parser)
     parser.add_argument("--bundle", type=Path, default=Path("bundles/glioma_mri_classification"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--section", default="test", help="section of the datalist to test on; never used in training")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument(
-        "--override", action="append", default=[], metavar="KEY=JSON", help="further settings of train.yaml"
-    )
-    parser.add_argument("--report-only", action="store_true", help="print the tables of the finished runs")
 
 
 def run_benchmark(args: argparse.Namespace) -> int:
@@ -98,24 +87,20 @@ def run_benchmark(args: argparse.Namespace) -> int:
     Raises:
         ValueError: when ``--out`` holds runs of other settings, or such that do not tell theirs.
     """
-    torch.set_num_threads(args.threads)
-    if not args.report_only:
-        settings = study_settings(args.data, args.section, args.override, {"epochs": args.epochs})
-        check_one_setting([*finished_runs(args.out), settings], _ALIKE, args.out)
-        for row in each_run(args.out, _plan(args, settings), partial(_work, args)):
-            print(json.dumps(row), flush=True)
-    rows = _rows(args.out)
+    rows = _telling(run_study(args, _settings, _ALIKE, _plan, _work), args.out)
     for table in (slices_table(rows), missing_table(rows), patients_table(rows, args.out)):
         print(table, end="\n\n")
     return 0
 
 
-def _rows(out: Path) -> list[dict[str, Any]]:
-    rows = finished_runs(out)
-    check_one_setting(rows, _ALIKE, out)
+def _telling(rows: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
     if any(name not in row for row in rows for name in (*_ALIKE, "slices")):
         raise ValueError(f"{out}: an earlier version wrote these runs, uncounted: repeat the study with a new --out.")
     return rows
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    return study_settings(args.data, args.section, args.override, {"epochs": args.epochs})
 
 
 def _plan(args: argparse.Namespace, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:

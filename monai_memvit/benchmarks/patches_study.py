@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,10 @@ from ..data import load_section
 from ..memory import PrototypicalAttentionLearning, memory_layers, memory_off
 from .colour_baseline import colour_baseline, colour_by_folds
 from .study_runs import (
-    check_one_setting,
-    each_run,
-    finished_runs,
+    add_study_options,
     interval_of,
     overrides_of,
+    run_study,
     run_training,
     signed,
     spread,
@@ -47,21 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: gains the options.
     """
     parser.add_argument("data", type=Path, help="folder made by `prepare patches`")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="JSON lines, one per run; finished runs are not repeated"
-    )
+    add_study_options(parser)
     parser.add_argument("--bundle", type=Path, default=Path("bundles/histology_patch_classification"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.01, 0.03, 0.1, 1.0])
     parser.add_argument(
         "--images", type=int, default=30_000, help="images seen per run, at least 12 and at most 100 epochs"
     )
-    parser.add_argument("--section", default="test", help="section of the datalist to test on; never used in training")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument(
-        "--override", action="append", default=[], metavar="KEY=JSON", help="further settings of train.yaml"
-    )
-    parser.add_argument("--report-only", action="store_true", help="print the table of the finished runs")
 
 
 def run_benchmark(args: argparse.Namespace) -> int:
@@ -76,17 +65,14 @@ def run_benchmark(args: argparse.Namespace) -> int:
     Raises:
         ValueError: when ``--out`` holds runs of other settings.
     """
-    torch.set_num_threads(args.threads)
-    if not args.report_only:
-        settings = study_settings(args.data, args.section, args.override, {"images": args.images})
-        check_one_setting([*finished_runs(args.out), settings], _ALIKE, args.out)
-        for row in each_run(args.out, _plan(args, settings), partial(_work, args)):
-            print(json.dumps(row), flush=True)
-    done = finished_runs(args.out)
-    check_one_setting(done, _ALIKE, args.out)
+    done = run_study(args, _settings, _ALIKE, _plan, _work)
     for table in (paired_table(done), why_table(done), colour_table(done)):
         print(table, end="\n\n")
     return 0
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    return study_settings(args.data, args.section, args.override, {"images": args.images})
 
 
 def _plan(args: argparse.Namespace, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from .mil_arm import MilArm
 from .slice_predictions import SlicePredictions, predictions_path, save_predictions
 from .slide_tables import ARMS, patients_table, slides_table
 from .slide_truth import lesion_shares, top_hits
-from .study_runs import check_one_setting, each_run, finished_runs, run_training, study_settings, training_job
+from .study_runs import add_study_options, run_study, run_training, study_settings, training_job
 
 __all__ = ["add_arguments", "run_benchmark"]
 
@@ -62,9 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("data", type=Path, help="folder made by `prepare slides` with labels")
     parser.add_argument("--truth", type=Path, required=True, help="the folder truth of the simulated cohort")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="JSON lines, one per run; finished runs are not repeated"
-    )
+    add_study_options(parser)
     parser.add_argument("--bundle", type=Path, default=Path("bundles/slide_classification"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
@@ -72,12 +68,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pixels", action="store_true", help="train from pixels; else on the answers of filters learned without labels"
     )
-    parser.add_argument("--section", default="test", help="section of the datalist to test on; never used in training")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument(
-        "--override", action="append", default=[], metavar="KEY=JSON", help="further settings of train.yaml"
-    )
-    parser.add_argument("--report-only", action="store_true", help="print the tables of the finished runs")
 
 
 def run_benchmark(args: argparse.Namespace) -> int:
@@ -92,20 +82,17 @@ def run_benchmark(args: argparse.Namespace) -> int:
     Raises:
         ValueError: when ``--out`` holds runs of other settings.
     """
-    torch.set_num_threads(args.threads)
-    if not args.report_only:
-        settings = study_settings(args.data, args.section, args.override, {"epochs": args.epochs})
-        settings |= {"pixels": args.pixels}
-        if not args.pixels:
-            write_features(args.data, _features(args.out))
-        check_one_setting([*finished_runs(args.out), settings], _ALIKE, args.out)
-        for row in each_run(args.out, _plan(args, settings), partial(_work, args)):
-            print(json.dumps(row), flush=True)
-    rows = finished_runs(args.out)
-    check_one_setting(rows, _ALIKE, args.out)
+    if not (args.report_only or args.pixels):
+        write_features(args.data, _features(args.out))
+    rows = run_study(args, _settings, _ALIKE, _plan, _work)
     for table in (slides_table(rows), patients_table(rows, args.out)):
         print(table, end="\n\n")
     return 0
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    settings = study_settings(args.data, args.section, args.override, {"epochs": args.epochs})
+    return settings | {"pixels": args.pixels}
 
 
 def _plan(args: argparse.Namespace, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ import numpy as np
 from ..data import load_fingerprint
 
 __all__ = [
+    "add_study_options",
     "check_one_setting",
     "each_run",
     "finished_runs",
     "interval_of",
     "overrides_of",
+    "run_study",
     "run_training",
     "signed",
     "spread",
@@ -27,6 +31,60 @@ __all__ = [
 ]
 
 _KEPT_HANDLERS = ("MemoryUpdateHandler", "LrScheduleHandler", "GradientClipper")
+
+
+def add_study_options(parser: argparse.ArgumentParser) -> None:
+    """What every study's command line has: where the runs go, what is tested, with what, and the tables alone.
+
+    Args:
+        parser: gains ``--out``, ``--section``, ``--threads``, ``--override`` and ``--report-only``.
+    """
+    import torch
+
+    parser.add_argument(
+        "--out", type=Path, required=True, help="JSON lines, one per run; finished runs are not repeated"
+    )
+    parser.add_argument("--section", default="test", help="section of the datalist to test on; never used in training")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--override", action="append", default=[], metavar="KEY=JSON", help="further settings of train.yaml"
+    )
+    parser.add_argument("--report-only", action="store_true", help="print the tables of the finished runs")
+
+
+def run_study(
+    args: argparse.Namespace,
+    settings: Callable[[argparse.Namespace], dict[str, Any]],
+    alike: Iterable[str],
+    plan: Callable[[argparse.Namespace, dict[str, Any]], Iterable[dict[str, Any]]],
+    work: Callable[[argparse.Namespace, dict[str, Any]], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Do and print what is not finished yet, but for ``--report-only``.
+
+    Args:
+        args: with the options of :func:`add_study_options`.
+        settings: what all rows of one table have in common.
+        alike: names of the settings that must not differ between rows.
+        plan: gives the runs of some settings.
+        work: gives the figures of a run.
+
+    Returns:
+        the rows of all finished runs.
+
+    Raises:
+        ValueError: when ``--out`` holds runs of other settings.
+    """
+    import torch
+
+    torch.set_num_threads(args.threads)
+    if not args.report_only:
+        common = settings(args)
+        check_one_setting([*finished_runs(args.out), common], alike, args.out)
+        for row in each_run(args.out, plan(args, common), partial(work, args)):
+            print(json.dumps(row), flush=True)
+    rows = finished_runs(args.out)
+    check_one_setting(rows, alike, args.out)
+    return rows
 
 
 def each_run(

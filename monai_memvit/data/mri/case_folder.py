@@ -77,6 +77,9 @@ def remove_unfinished(parent: Path) -> int:
 def remove_stale(parent: Path, kept: Collection[str]) -> None:
     """Remove the cases of an earlier preparation, and nothing that somebody else put beside them.
 
+    A killed writer's processes may outlive it by a moment: what they had begun when the cleaning of the start came by
+    goes now.
+
     Args:
         parent: the folder that the cases lie in: folders of 32 hexadecimal digits that hold ``record.json``.
         kept: names of those that stay.
@@ -84,6 +87,7 @@ def remove_stale(parent: Path, kept: Collection[str]) -> None:
     for folder in parent.iterdir():
         if _FINISHED.fullmatch(folder.name) and folder.name not in kept and (folder / "record.json").is_file():
             shutil.rmtree(folder, ignore_errors=True)
+    remove_unfinished(parent)
 
 
 def _remove(folder: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_memvit.data.mri.case_folder import new_folder, remove_unfinished
+from monai_memvit.data.mri.case_folder import new_folder, remove_stale, remove_unfinished
 
 
 def test_the_name_appears_only_when_all_is_written(tmp_path: Path) -> None:
@@ -46,3 +46,12 @@ def test_leftovers_go_but_not_those_of_the_living(tmp_path: Path) -> None:
     assert remove_unfinished(tmp_path) == 1
     os.close(lock)
     assert sorted(path.name for path in tmp_path.iterdir()) == [alive.name, ".other.tmp", "ab"]
+
+
+def test_stale_cases_and_late_leftovers_go_and_nothing_else(tmp_path: Path) -> None:
+    kept, stale, foreign, late = "0" * 32, "1" * 32, "notes", f".{'2' * 32}.{'3' * 16}.tmp"
+    for name in (kept, stale, foreign, late):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "record.json").write_text("{}")
+    remove_stale(tmp_path, {kept})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [kept, foreign]

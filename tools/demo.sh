@@ -77,7 +77,7 @@ say "2/6 prepare $data"
 "$python" -m monai_memvit prepare "$task" "$source" "$out/data" ${PREPARE:-} || [ $? = 3 ]
 fingerprint=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["fingerprint"])' "$out/data/datalist.json")
 version="$("$python" -m monai_memvit --version) $(git describe --always --dirty 2>/dev/null || true)"
-training="$version $fingerprint $epochs ${TRAIN:-} $(cat "$bundle"/configs/train.yaml "$bundle"/configs/disti[l].yaml 2>/dev/null | sha256sum)"
+training="$version $fingerprint $epochs ${TRAIN:-} $(find "$bundle/configs" -name train.yaml -o -name distil.yaml | sort | xargs cat | sha256sum)"
 
 if [ "$(cat "$out/trained_on" 2>/dev/null)" = "$training" ]; then
     say "3/6 and 4/6 done before, in this very way on this very data (remove $out/trained_on to train again)"

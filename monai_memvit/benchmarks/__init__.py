@@ -11,6 +11,7 @@ __all__ = ["register"]
 _BENCHMARKS = {
     "attention": ("attention", "what attention costs as images grow, against its peers"),
     "case-study": ("case_study", "what cases are worth that are added to a network after its training"),
+    "few-labels": ("few_labels_study", "what a memory of cases adds to a pre-trained network and few labels"),
     "film-study": ("film_study", "attentions, masked pre-training and a linear pixel model on chest films"),
     "memory": ("memory", "what the memory costs: training step, inference and bytes"),
     "mri-study": ("mri_study", "MoViT against the same network without memory on MRI slices, sequences missing"),

@@ -19,7 +19,15 @@ from .case_shifts import SHIFTS
 from .slice_predictions import load_arrays
 from .study_runs import run_training, training_job
 
-__all__ = ["CaseFeatures", "case_class_names", "chosen_cases", "features_of", "home_and_site"]
+__all__ = [
+    "CaseFeatures",
+    "case_class_names",
+    "chosen_cases",
+    "encoder_of",
+    "features_of",
+    "home_and_other",
+    "home_and_site",
+]
 
 Items = list[dict[str, Any]]
 
@@ -64,6 +72,34 @@ def case_class_names(datalist: Path) -> list[str]:
     """
     names = load_class_names(datalist)
     return [f"no {names[0]}", names[0]] if len(names) == 1 else list(names)
+
+
+def home_and_other(data: Path, other: Path, section: str, seed: int, cases: int, without: int) -> dict[str, Items]:
+    """Two hospitals' folders: the network is trained on cases of one, and half of the other's patients are added.
+
+    Args:
+        data: prepared folder of the home.
+        other: prepared folder of the site; all its sections count.
+        section: of the home's datalist, to test on.
+        seed: of the draws.
+        cases: to train on, evenly of all classes.
+        without: a class that the home has none of; -1 for none.
+
+    Returns:
+        items of ``home``, ``site``, ``test`` (the site's other patients) and ``home test``.
+
+    Raises:
+        ValueError: when there are too few cases of a class.
+    """
+    found = home_and_site(data, section, seed, cases, False, without)
+    items = [
+        item for name in ("training", "validation", "test") for item in load_section(other / "datalist.json", name)
+    ]
+    patients = sorted({item["group_id"] for item in items})
+    random.Random(seed).shuffle(patients)
+    added = set(patients[: len(patients) // 2])
+    site, test = ([item for item in items if (item["group_id"] in added) == wanted] for wanted in (True, False))
+    return {"home": found["home"], "site": site, "test": test, "home test": found["test"]}
 
 
 def home_and_site(data: Path, section: str, seed: int, cases: int, screen: bool, without: int) -> dict[str, Items]:
@@ -122,6 +158,25 @@ def _label(item: Mapping[str, Any]) -> int:
     return int(item["label"] if "label" in item else item["labels"][0])
 
 
+def encoder_of(folder: Path, seed: int) -> Path:
+    """The pre-trained weights that a seed begins with.
+
+    Args:
+        folder: of ``*.pt``; where there are fewer than seeds, they serve in turns.
+        seed: of the run.
+
+    Returns:
+        one of them.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    files = sorted(folder.glob("*.pt"))
+    if not files:
+        raise ValueError(f"{folder} has no *.pt: give the folder of the pre-trained weights.")
+    return files[seed % len(files)]
+
+
 def features_of(
     path: Path, bundle: Path, settings: dict[str, Any], parts: Mapping[str, Items], shifts: Sequence[str], body: str
 ) -> dict[str, CaseFeatures]:
@@ -131,12 +186,12 @@ def features_of(
         path: ``npz`` that keeps what was found; read where it exists.
         bundle: folder of the bundle.
         settings: of its ``train.yaml``; ``seed`` among them.
-        parts: see :func:`home_and_site`.
+        parts: see :func:`home_and_site`; only ``home`` must be there.
         shifts: of ``case_shifts.SHIFTS``; ``"none"`` among them.
-        body: ``"trained"``; or ``"frozen"``: the head alone is trained.
+        body: ``"trained"``; ``"frozen"``: the head alone is trained; ``"pretrained"``: nothing is.
 
     Returns:
-        ``home``, and ``site/<shift>`` and ``test/<shift>``.
+        ``home``, and ``<part>/<shift>`` of all other parts.
     """
     if not path.exists():
         parser = training_job(bundle, "validation", dict(settings), reports=[])
@@ -144,10 +199,12 @@ def features_of(
         network = parser.get_parsed_content("network")  # first of all: data loaders draw random numbers too
         if encoder := settings.get("study_encoder"):
             load_pretrained(network, encoder)
-        network.requires_grad_(body == "trained").head.requires_grad_(True)
-        run_training(parser)
+        if body != "pretrained":
+            network.requires_grad_(body == "trained").head.requires_grad_(True)
+            run_training(parser)
         found = {"home": _look(parser, network.eval(), parts["home"], "none")}
-        found |= {f"{part}/{s}": _look(parser, network, parts[part], s) for part in ("site", "test") for s in shifts}
+        asked = [part for part in parts if part != "home"]
+        found |= {f"{part}/{s}": _look(parser, network, parts[part], s) for part in asked for s in shifts}
         _save(path, found)
     arrays = load_arrays(path)
     names = sorted({name.rsplit("/", 1)[0] for name in arrays})

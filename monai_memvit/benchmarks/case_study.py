@@ -9,8 +9,18 @@ from typing import Any
 
 import torch
 
+from ..data import load_fingerprint
 from ..metrics import one_against_rest_auc
-from .case_features import CaseFeatures, case_class_names, chosen_cases, features_of, home_and_site
+from .case_features import (
+    CaseFeatures,
+    case_class_names,
+    chosen_cases,
+    encoder_of,
+    features_of,
+    home_and_other,
+    home_and_site,
+)
+from .case_picture import draw_gains
 from .case_readings import READINGS, read_cases
 from .case_shifts import SHIFTS
 from .case_tables import case_table, gap_table
@@ -19,7 +29,7 @@ from .study_runs import add_study_options, overrides_of, run_study, study_settin
 
 __all__ = ["add_arguments", "run_benchmark"]
 
-_ALIKE = ("home_cases", "section", "screen", "body", "new_class", "overrides", "fingerprint")
+_ALIKE = ("home_cases", "section", "screen", "body", "new_class", "other", "overrides", "fingerprint")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,11 +47,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shifts", nargs="+", choices=[*SHIFTS], default=["none"], help="how the site's images differ")
     parser.add_argument("--arms", nargs="+", choices=[*READINGS], default=[*READINGS])
     parser.add_argument("--new-class", default="", help="class that the home has no case of")
-    parser.add_argument("--encoders", type=Path, help="folder of pre-trained weights, SEED.pt")
+    parser.add_argument(
+        "--encoders", type=Path, help="folder of pre-trained weights, *.pt: the seeds take them in turns"
+    )
     parser.add_argument(
         "--body", choices=["trained", "frozen"], default="trained", help="frozen: the head alone learns"
     )
-    parser.add_argument("--screen", action="store_true", help="test on a quarter of the training patients instead")
+    parser.add_argument(
+        "--picture", type=Path, metavar="PNG", help="also draw what the arms gain, over the added cases"
+    )
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--screen", action="store_true", help="test on a quarter of the training patients instead")
+    place.add_argument(
+        "--other", type=Path, help="prepared folder of another hospital: half of its patients are added, half tested"
+    )
 
 
 def run_benchmark(args: argparse.Namespace) -> int:
@@ -59,6 +78,8 @@ def run_benchmark(args: argparse.Namespace) -> int:
     rows = run_study(args, _settings, _ALIKE, _plan, _work)
     for table in (case_table(rows), gap_table(rows)):
         print(table, end="\n\n")
+    if args.picture:
+        draw_gains(rows, "network alone", str(args.picture))
     return 0
 
 
@@ -67,6 +88,8 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     if args.new_class and args.new_class not in names:
         raise ValueError(f"--new-class {args.new_class}: name one of {', '.join(names)}.")
     known = {"home_cases": args.home_cases, "screen": args.screen, "body": args.body, "new_class": args.new_class}
+    if args.other:
+        known |= {"other": load_fingerprint(args.other / "datalist.json")}
     return study_settings(args.data, args.section, args.override, {}) | known
 
 
@@ -84,7 +107,8 @@ def _work(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, Any]:
     found = _features(args, run["seed"], names)
     added = chosen_cases(found[f"site/{run['shift']}"], run["added"], run["seed"])
     figures: dict[str, Any] = {"cases": len(found["home"].labels) + len(added.labels)}
-    for place, asked in {"site": found[f"test/{run['shift']}"], "home": found["test/none"]}.items():
+    at_home = found.get("home test/none", found["test/none"])
+    for place, asked in {"site": found[f"test/{run['shift']}"], "home": at_home}.items():
         told = read_cases(run["arm"], found["home"], added, asked, names)
         scores = run_figures(told[:, None], asked.labels)
         figures |= {f"{place}_{name}": float(value[0]) for name, value in scores.items()}
@@ -96,11 +120,15 @@ def _work(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, Any]:
 
 def _features(args: argparse.Namespace, seed: int, names: list[str]) -> dict[str, CaseFeatures]:
     new = names.index(args.new_class) if args.new_class else -1
-    parts = home_and_site(args.data, args.section, seed, args.home_cases, args.screen, new)
+    common = seed, args.home_cases
+    if args.other:
+        parts = home_and_other(args.data, args.other, args.section, *common, new)
+    else:
+        parts = home_and_site(args.data, args.section, *common, args.screen, new)
     settings = {"dataset_dir": str(args.data), "bundle_root": str(args.bundle), "seed": seed}
     settings |= {"memory_layers": []} | overrides_of(args.override)
     if args.encoders:
-        settings |= {"study_encoder": str(args.encoders / f"{seed}.pt")}
+        settings |= {"study_encoder": str(encoder_of(args.encoders, seed))}
     path = args.out.with_name(f"{args.out.stem}_features") / f"{seed}.npz"
     found = features_of(
         path, args.bundle, settings, parts, ["none", *(s for s in args.shifts if s != "none")], args.body

@@ -1,4 +1,4 @@
-"""Attentions, masked pre-training and a linear model of few pixels on chest films: same films, seeds and budget."""
+"""Attentions, pre-training, memories and a linear model of few pixels on chest films: same films, seeds and budget."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from ..data import load_class_names
 from ..metrics import multi_label_summary
 from .film_pretraining import encoder_path, pretrain
 from .film_scores import FilmScores, pixel_scores, score_films
-from .film_tables import ARMS, PRETRAINED, PRETRAINING, SHORTCUT, films_table, patients_table, pretraining_table
+from .film_tables import (
+    ARMS,
+    PRETRAINED,
+    PRETRAINING,
+    SHORTCUT,
+    effect_table,
+    films_table,
+    patients_table,
+    pretraining_table,
+)
+from .memory_readings import memory_readings
 from .slice_predictions import predictions_path, save_predictions
 from .study_runs import (
     add_study_options,
@@ -27,10 +37,15 @@ from .study_runs import (
 __all__ = ["add_arguments", "run_benchmark"]
 
 _BLOCKS = "monai_memvit.networks.blocks"
+_SOFTMAX = {"attention": {"_target_": f"{_BLOCKS}.SoftmaxAttention", "_mode_": "callable"}}
 _SETTINGS: dict[str, dict[str, Any]] = {
-    "softmax": {"attention": {"_target_": f"{_BLOCKS}.SoftmaxAttention", "_mode_": "callable"}},
+    "softmax": _SOFTMAX,
     "SimA": {"attention": {"_target_": f"{_BLOCKS}.SimaAttention", "_mode_": "callable"}},
     "sequence norm, linear probe": {"freeze_backbone": True},
+    "plain": _SOFTMAX | {"pool": "cls", "memory_layers": []},
+    "MoViT": _SOFTMAX | {"pool": "cls", "memory_layers": [-1]},
+    "plain, late class token": _SOFTMAX | {"pool": "cls", "memory_layers": [], "preset_memory": "similar"},
+    "MoViT, similar": _SOFTMAX | {"pool": "cls", "memory_layers": [-1], "preset_memory": "similar"},
 }
 _FINE_TUNED = "sequence norm, pre-trained"
 _EFFORT = ("epochs", "pretrain_epochs")
@@ -73,7 +88,7 @@ def run_benchmark(args: argparse.Namespace) -> int:
         ValueError: when ``--out`` holds runs of other settings.
     """
     rows = run_study(args, _settings, _ALIKE, _plan, _work)
-    for table in (films_table(rows), patients_table(rows, args.out), pretraining_table(rows)):
+    for table in (films_table(rows), effect_table(rows), patients_table(rows, args.out), pretraining_table(rows)):
         print(table, end="\n\n")
     return 0
 
@@ -97,24 +112,40 @@ def _plan(args: argparse.Namespace, settings: dict[str, Any]) -> Iterator[dict[s
 def _work(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, Any]:
     if run["arm"] == PRETRAINING:
         return pretrain(args.pretrain_bundle, args.data, run, encoder_path(args.out, run["seed"]))
-    scores = pixel_scores(args.data, args.section) if run["arm"] == SHORTCUT else _train_and_test(args, run)
+    found: dict[str, Any] = {}
+    if run["arm"] == SHORTCUT:
+        scores = pixel_scores(args.data, args.section)
+    else:
+        scores, found = _train_and_test(args, run)
     save_predictions(predictions_path(args.out, run), scores)
-    names = load_class_names(args.data / "datalist.json")
     counts = {"films": len(scores.labels), "patients": len(scores.groups.unique())}
-    return multi_label_summary(scores.probabilities, scores.labels, names) | counts
+    return _figures(args.data, scores) | found | counts
 
 
-def _train_and_test(args: argparse.Namespace, run: dict[str, Any]) -> FilmScores:
+def _train_and_test(args: argparse.Namespace, run: dict[str, Any]) -> tuple[FilmScores, dict[str, Any]]:
+    """What the trained network says, and what its memory, where it has one, has to do with it."""
     parser = _job(args, run)
     run_training(parser)
-    return score_films(parser.get_parsed_content("network"), parser.get_parsed_content("validate::dataloader"))
+    network, films = (parser.get_parsed_content(name) for name in ("network", "validate::dataloader"))
+    found: dict[str, Any] = {"cases": len(parser.get_parsed_content("train::dataset"))}
+    if parser["memory_layers"]:
+        found |= memory_readings(network, lambda: _means(_figures(args.data, score_films(network, films))))
+    return score_films(network, films), found
+
+
+def _figures(data: Path, scores: FilmScores) -> dict[str, float]:
+    return multi_label_summary(scores.probabilities, scores.labels, load_class_names(data / "datalist.json"))
+
+
+def _means(figures: dict[str, float]) -> dict[str, float]:
+    return {name: figures[name] for name in ("auc", "auprc")}
 
 
 def _job(args: argparse.Namespace, run: dict[str, Any]) -> Any:
     """The bundle's training with the network as its ``initialize`` leaves it."""
     parser = _parser(args, run)
     network = parser.get_parsed_content("network")  # first of all: data loaders draw random numbers too
-    if "attention" in _SETTINGS.get(run["arm"], {}):
+    if run["arm"] in ("softmax", "SimA"):
         _begin_like(network, _parser(args, run | {"arm": ARMS[0]}).get_parsed_content("network"))
     parser.get_parsed_content("pretrained_weights")
     if parser.get_parsed_content("backbone_frozen"):

@@ -6,18 +6,37 @@ from pathlib import Path
 from typing import Any
 
 from .film_scores import FilmScores, load_scores
+from .memory_readings import OFF, SHUFFLED
+from .memory_tables import memory_table
 from .patient_intervals import finding_figures
 from .study_tables import compared_runs, difference_cell, figure_cell, patient_differences, runs_of
 from .tables import markdown_table
 
-__all__ = ["ARMS", "PRETRAINED", "PRETRAINING", "SHORTCUT", "films_table", "patients_table", "pretraining_table"]
+__all__ = [
+    "ARMS",
+    "MEMORIES",
+    "PRETRAINED",
+    "PRETRAINING",
+    "SHORTCUT",
+    "effect_table",
+    "films_table",
+    "patients_table",
+    "pretraining_table",
+]
 
 PRETRAINED = ("sequence norm, pre-trained", "sequence norm, linear probe")
-ARMS = ("sequence norm", "softmax", "SimA", *PRETRAINED)
+MEMORIES = (("plain", "MoViT"), ("plain, late class token", "MoViT, similar"))
+ARMS = ("sequence norm", "softmax", "SimA", *PRETRAINED, *(arm for pair in MEMORIES for arm in pair))
 SHORTCUT = "32 × 32 pixels, linear"
 PRETRAINING = "masked pre-training"
 
-_PAIRS = [("softmax", "sequence norm"), ("SimA", "sequence norm"), *(("sequence norm", arm) for arm in PRETRAINED)]
+_EFFECTS = [*MEMORIES, ("plain", "plain, late class token")]
+_PAIRS = [
+    ("softmax", "sequence norm"),
+    ("SimA", "sequence norm"),
+    *(("sequence norm", arm) for arm in PRETRAINED),
+    *_EFFECTS,
+]
 _METRICS = {"auc": "AUC", "auprc": "AUPRC"}
 
 
@@ -50,8 +69,24 @@ def films_table(rows: list[dict[str, Any]]) -> str:
 
 
 def _findings(rows: list[dict[str, Any]]) -> dict[str, str]:
-    names = list(dict.fromkeys(key for row in rows for key in row if key.startswith("auc_")))
+    names = list(
+        dict.fromkeys(
+            key for row in rows for key in row if key.startswith("auc_") and not key.endswith((OFF, SHUFFLED))
+        )
+    )
     return {name: f"AUC {name.removeprefix('auc_')}" for name in names} if len(names) > 1 else {}
+
+
+def effect_table(rows: list[dict[str, Any]]) -> str:
+    """Markdown table: with a memory and without, and what is left when the memory is disturbed.
+
+    Args:
+        rows: results of finished runs.
+
+    Returns:
+        as of :func:`~monai_memvit.benchmarks.memory_tables.memory_table`.
+    """
+    return memory_table(rows, _EFFECTS, _METRICS)
 
 
 def _comparisons(rows: list[dict[str, Any]]) -> dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]]:

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from ..handlers import only_channels
-from ..memory import memory_off
 from ..metrics import classification_summary
-from .mri_tables import ARMS, SHORTCUT, missing_table, patients_table, slices_table
+from .memory_readings import memory_readings
+from .mri_tables import ARMS, SHORTCUT, effect_table, missing_table, patients_table, slices_table
 from .slice_predictions import SlicePredictions, predict_slices, predictions_path, save_predictions
 from .slice_shortcut import shortcut_predictions
 from .study_runs import (
@@ -31,6 +31,12 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "MoViT, zeros": {"memory_layers": [-1], "sequence_tokens": False},
     "plain, tokens": {"memory_layers": [], "sequence_tokens": True},
     "MoViT, tokens": {"memory_layers": [-1], "sequence_tokens": True},
+    "plain, late class token, zeros": {
+        "memory_layers": [],
+        "sequence_tokens": False,
+        "preset_memory": "similar",
+    },
+    "MoViT, similar, zeros": {"memory_layers": [-1], "sequence_tokens": False, "preset_memory": "similar"},
 }
 _ALIKE = ("epochs", "section", "overrides", "fingerprint")
 
@@ -88,7 +94,7 @@ def run_benchmark(args: argparse.Namespace) -> int:
         ValueError: when ``--out`` holds runs of other settings, or such that do not tell theirs.
     """
     rows = _telling(run_study(args, _settings, _ALIKE, _plan, _work), args.out)
-    for table in (slices_table(rows), missing_table(rows), patients_table(rows, args.out)):
+    for table in (slices_table(rows), effect_table(rows), missing_table(rows), patients_table(rows, args.out)):
         print(table, end="\n\n")
     return 0
 
@@ -125,15 +131,14 @@ def _train_and_test(args: argparse.Namespace, run: dict[str, Any]) -> tuple[Slic
     parser = _job(args, run)
     run_training(parser)
     remembers = bool(parser["memory_layers"])
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"cases": len(parser.get_parsed_content("train::dataset"))}
     if remembers:
         found |= _figures(_predict(parser), "_unrefreshed")
         parser.get_parsed_content("refresh::evaluator").run()
     predictions = _predict(parser)
     found |= _figures(predictions) | _figures_incomplete(predictions)
     if remembers:
-        with memory_off(parser.get_parsed_content("network")):
-            found |= _figures(_predict(parser), "_memory_off")
+        found |= memory_readings(parser.get_parsed_content("network"), lambda: _figures(_predict(parser)))
     names = parser.get_parsed_content("channel_names")
     for missing in range(len(names)):
         found |= _figures_without(parser, missing, names)

@@ -5,16 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .memory_tables import memory_table
 from .slice_predictions import load_predictions
 from .study_tables import compared_runs, difference_cell, figure_cell, paired_runs, patient_differences, runs_of
 from .tables import markdown_table
 
-__all__ = ["ARMS", "SHORTCUT", "missing_table", "patients_table", "slices_table"]
+__all__ = ["ARMS", "SHORTCUT", "effect_table", "missing_table", "patients_table", "slices_table"]
 
-ARMS = ("plain, zeros", "MoViT, zeros", "plain, tokens", "MoViT, tokens")
+ARMS = (
+    "plain, zeros",
+    "MoViT, zeros",
+    "plain, tokens",
+    "MoViT, tokens",
+    "plain, late class token, zeros",
+    "MoViT, similar, zeros",
+)
 SHORTCUT = "position and brain area"
 
-_PAIRS = [("plain, zeros", "MoViT, zeros"), ("plain, tokens", "MoViT, tokens"), ("plain, zeros", "plain, tokens")]
+_EFFECTS = [
+    ("plain, zeros", "MoViT, zeros"),
+    ("plain, tokens", "MoViT, tokens"),
+    ("plain, late class token, zeros", "MoViT, similar, zeros"),
+    ("plain, zeros", "plain, late class token, zeros"),
+]
+_PAIRS = [*_EFFECTS, ("plain, zeros", "plain, tokens")]
 _METRICS = {"auc": "AUC", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
 _READINGS = {"auc_unrefreshed": "AUC, memory not refreshed", "auc_memory_off": "AUC, memory off"}
 _NONE = "–"
@@ -48,6 +62,18 @@ def slices_table(rows: list[dict[str, Any]]) -> str:
             markdown_table(["difference, same slices (pairs of seeds)", *heads], differences),
         ]
     )
+
+
+def effect_table(rows: list[dict[str, Any]]) -> str:
+    """Markdown table: with a memory and without, and what is left when the memory is disturbed.
+
+    Args:
+        rows: results of finished runs.
+
+    Returns:
+        as of :func:`~monai_memvit.benchmarks.memory_tables.memory_table`.
+    """
+    return memory_table(rows, _EFFECTS, _METRICS)
 
 
 def missing_table(rows: list[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Does the memory help with few cases? MoViT against the same network without memory, paired, on prepared patches."""
+"""Does the memory help with few cases? Both ways of reading it against the same network without one, on patches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import numpy as np
 import torch
 
 from ..data import load_section
-from ..memory import PrototypicalAttentionLearning, memory_layers, memory_off
+from ..memory import PrototypicalAttentionLearning, memory_layers
 from .colour_baseline import colour_baseline, colour_by_folds
+from .memory_readings import memory_readings
+from .memory_tables import memory_table
 from .study_runs import (
     add_study_options,
-    interval_of,
     overrides_of,
     run_study,
     run_training,
@@ -31,8 +33,14 @@ from .tables import markdown_table
 
 __all__ = ["add_arguments", "colour_table", "paired_table", "run_benchmark", "why_table"]
 
-_ARMS: dict[str, dict[str, Any]] = {"plain": {"memory_layers": []}, "movit": {"memory_layers": [-1]}}
-_METRICS = ("balanced_accuracy", "accuracy", "auc")
+_ARMS: dict[str, dict[str, Any]] = {
+    "plain": {"memory_layers": []},
+    "movit": {"memory_layers": [-1]},
+    "plain, late class token": {"memory_layers": [], "preset_memory": "similar"},
+    "movit, similar": {"memory_layers": [-1], "preset_memory": "similar"},
+}
+_PAIRS = [("plain", "movit"), ("plain, late class token", "movit, similar"), ("plain", "plain, late class token")]
+_METRICS = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "auc": "AUC"}
 _COLOUR = {"colour": "the tested section", "colour, five folds": "five folds of all patients"}
 _ALIKE = ("images", "section", "overrides", "fingerprint")
 
@@ -47,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_study_options(parser)
     parser.add_argument("--bundle", type=Path, default=Path("bundles/histology_patch_classification"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--arms", nargs="+", choices=_ARMS, default=list(_ARMS))
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.01, 0.03, 0.1, 1.0])
     parser.add_argument(
         "--images", type=int, default=30_000, help="images seen per run, at least 12 and at most 100 epochs"
@@ -81,7 +90,7 @@ def _plan(args: argparse.Namespace, settings: dict[str, Any]) -> Iterator[dict[s
         yield settings | {"arm": arm}
     for seed in args.seeds:
         for fraction in args.fractions:
-            for arm in _ARMS:
+            for arm in args.arms:
                 yield settings | {"seed": seed, "fraction": fraction, "arm": arm}
 
 
@@ -105,10 +114,9 @@ def _train_and_test(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, 
     parser = _job(args, settings)
     run_training(parser)
     network = parser.get_parsed_content("network")
-    found = {"": tested_figures(parser)}
+    metrics = tested_figures(parser)
     if settings["memory_layers"]:
-        found |= _other_readings(network, parser)
-    metrics = {f"{name}{reading}": value for reading, summary in found.items() for name, value in summary.items()}
+        metrics |= memory_readings(network, partial(tested_figures, parser)) | _other_readings(network, parser)
     return {"cases": cases, "epochs": epochs} | metrics
 
 
@@ -119,16 +127,15 @@ def _job(args: argparse.Namespace, settings: dict[str, Any]) -> Any:
     return training_job(args.bundle, args.section, settings, [report, statistics])
 
 
-def _other_readings(network: torch.nn.Module, parser: Any) -> dict[str, dict[str, float]]:
-    with memory_off(network):
-        without = tested_figures(parser)
+def _other_readings(network: torch.nn.Module, parser: Any) -> dict[str, float]:
     layer = memory_layers(network)[-1]
     with _same_for_all(layer, parser):
         blind = tested_figures(parser)
     classes = len(parser.get_parsed_content("class_names"))
     layer.bank = layer.bank.distil(PrototypicalAttentionLearning(num_prototypes=32 * classes))
-    gates = {f"gate{head}": gate for head, gate in enumerate(layer.gate.tolist())}
-    return {"_memory_off": without, "_same_for_all": blind, "_prototypes": tested_figures(parser), "_final": gates}
+    found = {"_same_for_all": blind, "_prototypes": tested_figures(parser)}
+    gates = {f"gate{head}_final": gate for head, gate in enumerate(layer.gate.tolist())}
+    return gates | {f"{name}{reading}": value for reading, summary in found.items() for name, value in summary.items()}
 
 
 @contextmanager
@@ -147,46 +154,15 @@ def _same_for_all(layer: torch.nn.Module, parser: Any) -> Iterator[None]:
 
 
 def paired_table(rows: list[dict[str, Any]]) -> str:
-    """Markdown table: mean ± s.d. over seeds of both arms, and the paired difference with its 95 % interval.
+    """Markdown table: with a memory and without, and what is left when the memory is disturbed.
 
     Args:
         rows: results of finished runs.
 
     Returns:
-        the table; fractions without a whole pair are left out.
+        as of :func:`~monai_memvit.benchmarks.memory_tables.memory_table`, with prototypes instead of all facts.
     """
-    columns = [
-        "training cases (seeds)",
-        "metric",
-        "plain ViT",
-        "MoViT",
-        "MoViT − plain [95 % over seeds]",
-        "memory on − off",
-    ]
-    lines = [" | ".join(["", *columns, "prototypes − plain", ""]).strip(), "|---|---|---|---|---|---|---|"]
-    rows = [row for row in rows if row["arm"] in _ARMS]
-    for fraction in sorted({row["fraction"] for row in rows}):
-        arms = {arm: {r["seed"]: r for r in rows if (r["fraction"], r["arm"]) == (fraction, arm)} for arm in _ARMS}
-        seeds = sorted(set(arms["plain"]) & set(arms["movit"]))
-        if seeds:
-            plain, movit = ([arms[arm][seed] for seed in seeds] for arm in ("plain", "movit"))
-            lines += [_line(plain, movit, metric) for metric in _METRICS]
-    return "\n".join(lines)
-
-
-def _line(plain: list[dict[str, Any]], movit: list[dict[str, Any]], metric: str) -> str:
-    def column(runs: list[dict[str, Any]], reading: str = "") -> np.ndarray:
-        return 100 * np.array([r[metric + reading] for r in runs])
-
-    base, ours, off, distilled = (
-        column(plain),
-        column(movit),
-        column(movit, "_memory_off"),
-        column(movit, "_prototypes"),
-    )
-    cells = [f"{plain[0]['cases']} ({len(plain)})", metric.replace("_", " "), spread(base), spread(ours)]
-    cells += [f"{signed(ours - base)} {interval_of(ours - base)}", signed(ours - off), signed(distilled - base)]
-    return "| " + " | ".join(cells) + " |"
+    return memory_table(rows, _PAIRS, _METRICS, {"all facts − prototypes": "_prototypes"})
 
 
 def colour_table(rows: list[dict[str, Any]]) -> str:
@@ -200,7 +176,7 @@ def colour_table(rows: list[dict[str, Any]]) -> str:
     """
     found = {row["arm"]: row for row in rows if row["arm"] in _COLOUR}
     lines = [[_COLOUR[arm], *(f"{100 * row[name]:.1f}" for name in _METRICS)] for arm, row in found.items()]
-    return markdown_table(["colour statistics alone, on", *(name.replace("_", " ") for name in _METRICS)], lines)
+    return markdown_table(["colour statistics alone, on", *_METRICS.values()], lines)
 
 
 def why_table(rows: list[dict[str, Any]]) -> str:
@@ -210,16 +186,16 @@ def why_table(rows: list[dict[str, Any]]) -> str:
         rows: results of finished runs.
 
     Returns:
-        the table, one line per number of training cases, over the runs with a memory that were asked why.
+        the table, one line per number of training cases and arm, over the runs with a memory that were asked why.
     """
     asked = [row for row in rows if "auc_same_for_all" in row]
-    lines = ["| training cases (seeds) | own class among the retrieved: chance | by q·k | by key cosine |"]
+    lines = ["| training cases, arm (seeds) | own class among the retrieved: chance | by q·k | by key cosine |"]
     lines[0] += " effective facts of 32, q·k | AUC: class token's last attention replaced by its mean − whole |"
     lines.append("|---|---|---|---|---|---|")
-    for fraction in sorted({row["fraction"] for row in asked}):
-        runs = [row for row in asked if row["fraction"] == fraction]
+    for cases, arm in sorted({(row["cases"], row["arm"]) for row in asked}):
+        runs = [row for row in asked if (row["cases"], row["arm"]) == (cases, arm)]
         names = ["memory_purity_chance", "memory_purity_logit", "memory_purity_cosine"]
-        cells = [f"{runs[0]['cases']} ({len(runs)})", *(spread(100 * _values(runs, name)) for name in names)]
+        cells = [f"{cases}, {arm} ({len(runs)})", *(spread(100 * _values(runs, name)) for name in names)]
         cells.append(spread(_values(runs, "memory_effective_facts_logit")))
         cells.append(signed(100 * (_values(runs, "auc_same_for_all") - _values(runs, "auc"))))
         lines.append("| " + " | ".join(cells) + " |")

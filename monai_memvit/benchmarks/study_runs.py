@@ -19,6 +19,7 @@ __all__ = [
     "check_one_setting",
     "each_run",
     "finished_runs",
+    "half_interval",
     "interval_of",
     "overrides_of",
     "run_study",
@@ -278,9 +279,23 @@ def interval_of(values: np.ndarray) -> str:
     Returns:
         in brackets; nothing for less than two pairs.
     """
+    if len(values) < 2:
+        return ""
+    half = half_interval(values)
+    return f"[{values.mean() - half:+.2f}, {values.mean() + half:+.2f}]"
+
+
+def half_interval(values: np.ndarray) -> float:
+    """Half the width of the 95 % interval of a mean difference, by Student's t.
+
+    Args:
+        values: one per pair of runs.
+
+    Returns:
+        0 for less than two pairs.
+    """
     from scipy.stats import t
 
     if len(values) < 2:
-        return ""
-    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-    return f"[{values.mean() - half:+.2f}, {values.mean() + half:+.2f}]"
+        return 0.0
+    return float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))

@@ -51,7 +51,8 @@ class MemoryUpdateHandler:
             afterwards; otherwise a warning tells the constant.
         id_map: digest of the table of ids, from the datalist; 0 does not check.
         cases: what is known of each case by sample id, see ``monai_memvit.data.load_case_index``: every fact then says
-            its case's class, and nothing else of it; None tells no classes.
+            its case's class, and nothing else of it; of a single finding that is its value, of several there is none.
+            None tells no classes.
 
     Raises:
         ValueError: when an option is unknown or the network has no memory layer; while running, when the bank of a
@@ -81,7 +82,7 @@ class MemoryUpdateHandler:
         if read_during_training == "never":
             _warn_of_untrained_gates(self.layers)
         self.id_map = id_map
-        self.labels = None if cases is None else {i: case.label for i, case in cases.items()}
+        self.labels = None if cases is None else {i: _class_of(case) for i, case in cases.items()}
         self._staged: list[list[CaseSnapshot]] = [[] for _ in self.layers]
         self._visited: list[list[Tensor]] = [[] for _ in self.layers]
         self._before: list[MemoryBank | None] = [None for _ in self.layers]
@@ -161,6 +162,10 @@ class MemoryUpdateHandler:
                     "weights: refresh with all training cases, or erase these.",
                     stacklevel=2,
                 )
+
+
+def _class_of(case: Case) -> int:
+    return int(case.labels[0]) if case.labels is not None and len(case.labels) == 1 else case.label
 
 
 @contextmanager

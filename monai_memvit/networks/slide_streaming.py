@@ -18,8 +18,14 @@ from .layers import TokenMoments, WeightedMean
 from .nets import SlideViT
 from .token_stream import BeforeLastBlock, TokenStream
 
-__all__ = ["SlideContributions", "StreamedSlideViT", "TileEvidence", "tile_contributions", "tile_evidence"]
-
+__all__ = [
+    "SlideContributions",
+    "StreamedSlideViT",
+    "TileEvidence",
+    "streamed_evidence",
+    "tile_contributions",
+    "tile_evidence",
+]
 
 _CHUNKS_AT_ONCE = 32
 
@@ -287,18 +293,46 @@ def tile_evidence(
     Raises:
         ValueError: when shapes do not fit, a slide has no tile, or a coordinate is not finite.
     """
-    streamed = StreamedSlideViT(network)
     valid = coordinates.new_ones(coordinates.shape[:2], dtype=torch.bool) if mask is None else mask
     out = features.new_zeros(*valid.shape, network.head.out_features, dtype=network.head.weight.dtype)
     weights = out.new_zeros(valid.shape)
     with _unnoticed(network):
         for i, own in enumerate(valid):
-            ids = [None if known is None else known[i : i + 1] for known in (sample_ids, group_ids)]
+            sample, group = (None if known is None else known[i : i + 1] for known in (sample_ids, group_ids))
             whole = slice(None) if own.all() else own  # a view: tiles of pixels take gigabytes
-            found = streamed.contributions([(features[i][whole], coordinates[i][whole])], *ids)
-            out[i, own] = found.contributions.to(out)
-            weights[i, own] = (_parts(found.contributions) if found.weights is None else found.weights).to(out)
+            batches = [(features[i][whole], coordinates[i][whole])]
+            _, contributions, of_tiles = streamed_evidence(network, batches, sample, group)
+            out[i, own] = contributions.to(out)
+            weights[i, own] = of_tiles.to(out)
     return TileEvidence(out.mT, weights)
+
+
+def streamed_evidence(
+    network: SlideViT,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    sample_ids: Tensor | None = None,
+    group_ids: Tensor | None = None,
+    store: Callable[[Sequence[int]], Tensor] = torch.empty,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Classify a slide of any size, and tell what every tile contributes and how much it counts.
+
+    Args:
+        network: in evaluation mode, with sequence-norm attention.
+        batches: as :class:`StreamedSlideViT` takes them.
+        sample_ids: opaque int64 id ``(1,)``, for a memory; None for an anonymous slide.
+        group_ids: opaque int64 id of the patient ``(1,)``, for a memory.
+        store: of the tokens, as :class:`StreamedSlideViT` takes it.
+
+    Returns:
+        logits ``(1, K)``, contributions ``(N, K)``, and weights ``(N,)`` as those of :class:`TileEvidence`; without a
+        gradient.
+
+    Raises:
+        ValueError: when shapes do not fit, the slide has no tile, or a coordinate is not finite.
+    """
+    found = StreamedSlideViT(network, store=store).contributions(batches, sample_ids, group_ids)
+    weights = _parts(found.contributions) if found.weights is None else found.weights
+    return found.logits, found.contributions, weights
 
 
 def tile_contributions(network: SlideViT, features: Tensor, coordinates: Tensor, mask: Tensor | None = None) -> Tensor:

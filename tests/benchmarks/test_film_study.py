@@ -16,7 +16,7 @@ from monai_memvit.benchmarks import film_study
 from monai_memvit.benchmarks.film_pretraining import encoder_path
 from monai_memvit.benchmarks.film_scores import load_scores
 from monai_memvit.benchmarks.film_study import add_arguments, run_benchmark
-from monai_memvit.benchmarks.film_tables import ARMS, PRETRAINED, PRETRAINING, SHORTCUT
+from monai_memvit.benchmarks.film_tables import ARMS, MEMORIES, PRETRAINED, PRETRAINING, SHORTCUT
 from monai_memvit.benchmarks.slice_predictions import predictions_path
 from monai_memvit.data import load_section
 from monai_memvit.data.radiographs import FilmPipeline, RadiographOptions, prepare_radiographs
@@ -61,9 +61,9 @@ def _job(data: Path, out: Path, arm: str, seed: int = 0, *options: str):
 
 @pytest.fixture(scope="module")
 def study(data, tmp_path_factory):
-    """One seed of four arms."""
+    """One seed of five arms."""
     out = tmp_path_factory.mktemp("study") / "study.jsonl"
-    run_benchmark(_arguments(data, out, "--seeds", "0", "--arms", "sequence norm", "SimA", *PRETRAINED))
+    run_benchmark(_arguments(data, out, "--seeds", "0", "--arms", "sequence norm", "SimA", *PRETRAINED, "MoViT"))
     return out
 
 
@@ -92,9 +92,26 @@ def test_attentions_share_initialisation_order_and_augmentation(data, tmp_path):
 
 
 @pytest.mark.slow
+def test_memories_share_all_but_themselves(data, tmp_path):
+    jobs = {arm: _job(data, tmp_path / "s.jsonl", arm) for pair in MEMORIES for arm in pair}
+    states = [
+        {name.replace(".local.", "."): value for name, value in job.get_parsed_content("network").state_dict().items()}
+        for job in jobs.values()
+    ]
+    assert all(torch.equal(value, state[name]) for state in states for name, value in states[0].items())
+    joins = [job.get_parsed_content("network").class_token_from for job in jobs.values()]
+    assert joins == [0, 0, 2, 2]
+    film_study.run_training(jobs["MoViT, similar"])
+    bank = jobs["MoViT, similar"].get_parsed_content("network").blocks[-1].attention.bank
+    known = {item["sample_id"]: item["labels"][0] for item in load_section(data / "datalist.json", "training")}
+    assert bank.labels.tolist() == [known[i] for i in bank.ids.tolist()]
+
+
+@pytest.mark.slow
 def test_predictions_are_those_of_the_figures(data, study):
     rows, items = _rows(study), load_section(data / "datalist.json", "validation")
-    assert [*rows] == [SHORTCUT, PRETRAINING, "sequence norm", "SimA", *PRETRAINED]
+    assert [*rows] == [SHORTCUT, PRETRAINING, "sequence norm", "SimA", *PRETRAINED, "MoViT"]
+    assert {"auc_memory_off", "auc_shuffled"} <= rows["MoViT"].keys() and rows["SimA"]["cases"] == 20
     assert {*rows[PRETRAINING]} >= {"loss", "explained"} and "auc" not in rows[PRETRAINING]
     for row in (row for arm, row in rows.items() if arm != PRETRAINING):
         said = load_scores(predictions_path(study, row))
@@ -138,7 +155,7 @@ def test_fine_tuning_alone_has_its_overrides(data, study):
 def test_finished_runs_are_kept_and_other_settings_refused(data, study, capsys, monkeypatch):
     before = study.read_text()
     monkeypatch.setattr(film_study, "_work", lambda args, run: pytest.fail(f"asked again: {run}"))
-    options = ("--seeds", "0", "--arms", "sequence norm", "SimA", *PRETRAINED)
+    options = ("--seeds", "0", "--arms", "sequence norm", "SimA", *PRETRAINED, "MoViT")
     run_benchmark(_arguments(data, study, *options))
     printed = capsys.readouterr().out
     assert "over seeds]" in printed and "over 5 patients]" in printed and SHORTCUT in printed and PRETRAINING in printed

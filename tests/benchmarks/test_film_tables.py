@@ -15,6 +15,7 @@ from monai_memvit.benchmarks.film_tables import (
     PRETRAINED,
     PRETRAINING,
     SHORTCUT,
+    effect_table,
     films_table,
     patients_table,
     pretraining_table,
@@ -72,6 +73,8 @@ def test_every_line_has_the_columns_of_the_heading():
 def test_several_findings_have_a_column_each():
     assert "AUC effusion" in films_table(_rows(2, names=("nodule", "effusion")))
     assert "AUC pneumonia" not in films_table(_rows(2))
+    told = [row | {"auc_memory_off": 0.5, "auc_shuffled": 0.5} for row in _rows(2)]
+    assert films_table(told) == films_table(_rows(2)) and effect_table(told) != effect_table(_rows(2))
 
 
 def test_arms_that_did_not_run_are_left_out():
@@ -106,7 +109,7 @@ def test_differences_over_patients(study):
         expected = 100 * (_auc(rows, other).mean() - _auc(rows, base).mean())
         found, low, high = map(float, re.findall(r"[-+][\d.]+", _cells(table, f"{other} − {base} (2)")[1]))
         assert found == pytest.approx(expected, abs=0.006) and low < found < high
-    assert "AUC [95 % over 12 patients]" in table and table.count("\n") == 1 + 4 + 5
+    assert "AUC [95 % over 12 patients]" in table and table.count("\n") == 1 + 7 + 9
 
 
 def test_predictions_that_do_not_belong_together(study, tmp_path):

@@ -73,16 +73,23 @@ def _rows(out: Path) -> dict[str, dict]:
     return {row["arm"]: row for row in map(json.loads, out.read_text().splitlines())}
 
 
-@pytest.mark.parametrize("embedding", ["zeros", "tokens"])
-def test_arms_of_one_embedding_share_initialisation(data, embedding):
-    plain, movit = (_job(data, f"{name}, {embedding}").get_parsed_content("network") for name in ("plain", "MoViT"))
+@pytest.mark.parametrize(
+    ("arms", "embedding"),
+    [
+        (("plain", "MoViT"), "zeros"),
+        (("plain", "MoViT"), "tokens"),
+        (("plain, late class token", "MoViT, similar"), "zeros"),
+    ],
+)
+def test_arms_of_one_embedding_share_initialisation(data, arms, embedding):
+    plain, movit = (_job(data, f"{name}, {embedding}").get_parsed_content("network") for name in arms)
     assert memory_layers(movit)
     with pytest.raises(ValueError, match="no memory"):
         memory_layers(plain)
     first = plain.state_dict()
     second = {name.replace(".local.", "."): value for name, value in movit.state_dict().items()}
     assert all(torch.equal(first[name], second[name]) for name in first)
-    other = _job(data, f"plain, {embedding}", seed=1).get_parsed_content("network").state_dict()
+    other = _job(data, f"{arms[0]}, {embedding}", seed=1).get_parsed_content("network").state_dict()
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
@@ -129,7 +136,8 @@ def test_a_row_says_how_it_was_made(data, study):
         assert row["overrides"] == {"image_size": 16, "patch_size": 8, "batch_size": 12, "num_neighbors": 4}
         assert row["fingerprint"] == load_fingerprint(data / "datalist.json")
     plain, movit = (_rows(study)[arm] for arm in ("plain, zeros", "MoViT, zeros"))
-    for reading in ("auc_unrefreshed", "auc_memory_off"):
+    assert (plain["cases"], movit["cases"]) == (24, 24)
+    for reading in ("auc_unrefreshed", "auc_memory_off", "auc_shuffled"):
         assert reading in movit and reading not in plain
 
 

@@ -19,6 +19,7 @@ from monai.utils import set_determinism
 from monai_memvit.data import Datalist, IdentityKey, id_map
 from monai_memvit.networks.blocks import ChannelEmbedding, SequenceNormAttention
 from monai_memvit.networks.nets import MaskedAutoencoder, MoViT, SeqNormViT
+from monai_memvit.__main__ import main
 from monai_memvit.networks.pretrained import load_pretrained
 
 from .conftest import ROOT, BundleCommand
@@ -205,6 +206,15 @@ def test_slices_of_several_sequences(slices: Path, tmp_path: Path) -> None:
     bundle("train.yaml+mri_slices.yaml", "--max_epochs", "1", *SMALL)
     network = MoViT.from_preset("micro", in_channels=5, num_classes=2, embedding=ChannelEmbedding, **SIZES)
     assert "embedding.channels" in load_pretrained(network, tmp_path / "models" / "model.pt").loaded
+
+
+@pytest.mark.slow
+def test_histology_patches(tmp_path: Path) -> None:
+    main(["simulate", "patches", str(tmp_path / "cohort.npz"), "--patients", "12", "--patches-per-patient", "6"])
+    main(["prepare", "patches", str(tmp_path / "cohort.npz"), str(tmp_path / "data")])
+    BundleCommand(BUNDLE, tmp_path / "data", tmp_path)("train.yaml+histology_patches.yaml", "--max_epochs", "1")
+    network = MoViT.from_preset("micro", in_channels=3, img_size=24, num_classes=4)
+    assert "embedding.positions.table" in load_pretrained(network, tmp_path / "models" / "model.pt").loaded
 
 
 @pytest.mark.slow

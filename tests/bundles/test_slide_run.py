@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from monai_memvit.data import load_section
+from monai_memvit.data.slides import TileIndex, save_tile_features
 
 from .conftest import BUNDLES, BundleCommand
 
@@ -46,6 +47,44 @@ def test_train_resume_evaluate_infer(command: BundleCommand, slides: Path) -> No
     assert process.returncode != 0 and "  broken.svs: " in printed, printed[-4000:]
     check_inference(command.out / "results" / "inference", slides / "data")
     check_tracking(command.out / "results" / "mlruns.db")
+    check_streaming(command, slides / "data")
+
+
+def check_streaming(command: BundleCommand, data: Path) -> None:
+    """Streamed, damaged slides are named and the others classified as before."""
+    streamed = BundleCommand(BUNDLES["slide"], command.out / "data", command.out / "streamed")
+    streamed.out.mkdir()
+    shutil.copytree(data, command.out / "data")
+    cut, gone, *others = load_section(command.out / "data" / "datalist.json", "test")
+    Path(cut["image"]).write_bytes(Path(cut["image"]).read_bytes()[:-50])
+    index = TileIndex.load(gone["image"])
+    index.header["slide"]["path"] = "/nowhere/gone.tif"
+    index.save(gone["image"])
+    words = ("--streamed", "true", "--store_dir", str(streamed.out / "tokens"), "--heatmaps", "2", *SMALL[4:])
+    words = ("--checkpoint", str(command.out / "models" / "model.pt"), *words)
+    process = streamed.start(*streamed.words("inference.yaml", *words))
+    printed, _ = process.communicate()
+    told = printed[-4000:]
+    assert process.returncode != 0 and f"  {cut['image']}: {cut['image']} is no tile index" in told, told
+    assert f"  {gone['image']}: /nowhere/gone.tif does not exist" in told, told
+    found = {row.pop("sample_id"): row for row in rows_of(streamed.out / "results" / "inference" / "predictions.csv")}
+    before = {row.pop("sample_id"): row for row in rows_of(command.out / "results" / "evaluation" / "predictions.csv")}
+    assert found.keys() == {str(item["sample_id"]) for item in others}
+    for sample_id, row in found.items():
+        wanted = float(before[sample_id]["probability_tumour"])
+        assert float(row["probability_tumour"]) == pytest.approx(wanted, abs=1e-4)
+    assert len(rows_of(streamed.out / "results" / "inference" / "heatmaps" / "heatmaps.csv")) == 2
+    assert not list((streamed.out / "tokens").iterdir())
+
+
+def test_two_ranks(command: BundleCommand) -> None:
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    command("train.yaml+multi_gpu_train.yaml", "--max_epochs", "1", *SMALL, launcher=launcher)
+    saved = torch.load(command.out / "models" / "model.pt", weights_only=True)
+    assert not any(name.startswith("module.") for name in saved)
+    client = mlflow.MlflowClient(f"sqlite:///{command.out / 'results' / 'mlruns.db'}")
+    (found,) = client.search_runs(client.get_experiment_by_name("slide_classification").experiment_id)
+    assert found.info.status == "FINISHED" and "val_auc" in found.data.metrics
 
 
 def check_evaluation(folder: Path, data: Path) -> None:
@@ -84,9 +123,7 @@ def check_tracking(database: Path) -> None:
     assert "new slides" not in str(runs["inference"].data.params)
 
 
-def test_stored_features_and_a_memory(command: BundleCommand, slides: Path) -> None:
-    from monai_memvit.data.slides import TileIndex, save_tile_features
-
+def test_stored_features_and_a_memory_streamed(command: BundleCommand, slides: Path) -> None:
     folder = command.out / "features"
     folder.mkdir()
     for section in ("training", "validation", "test"):
@@ -97,7 +134,7 @@ def test_stored_features_and_a_memory(command: BundleCommand, slides: Path) -> N
             save_tile_features(folder / f"{Path(index.header['slide']['name']).stem}.parquet", features, places)
     options = ("--features_dir", str(folder), "--in_features", "8", "--memory_layers", "[-1]", *SMALL)
     assert "memory on - off, val_auc" in command("train.yaml", "--max_epochs", "3", *options)
-    command("train.yaml+evaluate.yaml", "--bootstrap", "0", *options)
+    command("train.yaml+evaluate.yaml", "--bootstrap", "0", "--streamed", "true", *options)
     found = command.out / "results" / "evaluation"
     assert (found / "past_slides" / "evidence.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((found / "metrics.json").read_text())["auc"] > 0.9

@@ -344,6 +344,14 @@ def test_facts_say_the_class_of_their_case(layer: MemoryAttention, timing: str) 
     assert layer.bank.ids.tolist() == [10, 20, 30] and layer.bank.labels.tolist() == [1, 0, -1]
 
 
+def test_a_single_finding_is_a_class_and_several_are_none(layer: MemoryAttention) -> None:
+    cases = _known({10: -1, 20: -1, 30: -1})
+    for number, labels in {10: (1.0,), 20: (-1.0,), 30: (1.0, 0.0)}.items():
+        cases[number] = cases[number]._replace(labels=labels)
+    _engine(layer, cases=cases).run([_snapshot(30, 10), _snapshot(20)], max_epochs=1)
+    assert layer.bank.labels.tolist() == [1, -1, -1]
+
+
 def test_without_cases_facts_say_nothing(layer: MemoryAttention) -> None:
     _engine(layer).run([_snapshot(30, 10)], max_epochs=1)
     assert layer.bank.labels.tolist() == [-1, -1]

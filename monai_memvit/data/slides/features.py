@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +20,9 @@ from .readers.needed import needed
 
 h5py, _ = optional_import("h5py", descriptor="features in HDF5 need h5py: pip install h5py")
 
-__all__ = ["TileFeatures", "collate_bags", "load_tile_features", "save_tile_features"]
+__all__ = ["TileFeatures", "collate_bags", "iter_tile_features", "load_tile_features", "save_tile_features"]
 
+_BUFFER = 1 << 20  # bytes of a column at once; without, Parquet reads it whole
 _RAGGED = ("features", "image", "position_um", "tile")  # one row per tile
 
 
@@ -78,45 +79,77 @@ def load_tile_features(
     Raises:
         ValueError: naming the file, where it is no such file, or the scale is not known.
     """
+    found = list(iter_tile_features(path, mpp, tile_pixels))
+    return TileFeatures(torch.cat([part.features for part in found]), torch.cat([part.position_um for part in found]))
+
+
+def iter_tile_features(
+    path: str | os.PathLike[str], mpp: float | None = None, tile_pixels: int | None = None, batch_size: int = 8192
+) -> Iterator[TileFeatures]:
+    """Read the features of a slide some tiles at a time.
+
+    Args:
+        path: the file, see :func:`load_tile_features`.
+        mpp: as there.
+        tile_pixels: as there.
+        batch_size: tiles that are held at once.
+
+    Yields:
+        features and places of the next tiles.
+
+    Raises:
+        ValueError: as there.
+    """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path} does not exist: correct the path")
+    of_hdf5, seen = path.suffix in (".h5", ".hdf5"), 0
     try:
-        found = _from_hdf5(path, mpp, tile_pixels) if path.suffix in (".h5", ".hdf5") else _from_parquet(path)
+        parts = _from_hdf5(path, mpp, tile_pixels, batch_size) if of_hdf5 else _from_parquet(path, batch_size)
+        for part in parts:
+            _check(part, path)
+            yield part
+            seen += len(part.features)
     except (OSError, KeyError) as error:
         raise ValueError(
             f"{path} holds no features of tiles ({type(error).__name__}: {error}): make it again"
         ) from None
+    if not seen:
+        raise ValueError(f"{path} holds no tile: make it again, or leave the slide out")
+
+
+def _check(found: TileFeatures, path: Path) -> None:
     if found.features.ndim != 2 or found.position_um.shape != (len(found.features), 2):
         shapes = f"{tuple(found.features.shape)} features, {tuple(found.position_um.shape)} places"
         raise ValueError(f"{path} holds {shapes}, not (N, F) and (N, 2): make it again")
-    return found
 
 
-def _from_parquet(path: Path) -> TileFeatures:
+def _from_parquet(path: Path, batch_size: int) -> Iterator[TileFeatures]:
     pyarrow, parquet = needed("pyarrow"), needed("pyarrow.parquet")
     try:
-        table = parquet.read_table(path, use_threads=False)
+        with parquet.ParquetFile(path, buffer_size=_BUFFER) as file:
+            for batch in file.iter_batches(batch_size, columns=["features", "x_um", "y_um"], use_threads=False):
+                values = batch["features"].flatten().to_numpy(zero_copy_only=False).reshape(len(batch), -1)
+                places = np.stack([batch["x_um"].to_numpy(), batch["y_um"].to_numpy()], axis=1)
+                yield TileFeatures(torch.from_numpy(values.astype(np.float32)), torch.from_numpy(places))
     except pyarrow.ArrowInvalid as error:
         raise OSError(str(error)) from None
-    listed = table["features"].combine_chunks()
-    values = listed.flatten().to_numpy(zero_copy_only=False).reshape(len(listed), -1)
-    places = np.stack([table["x_um"].to_numpy(), table["y_um"].to_numpy()], axis=1)
-    return TileFeatures(torch.from_numpy(values.astype(np.float32)), torch.from_numpy(places))
 
 
-def _from_hdf5(path: Path, mpp: float | None, tile_pixels: int | None) -> TileFeatures:
+def _from_hdf5(path: Path, mpp: float | None, tile_pixels: int | None, batch_size: int) -> Iterator[TileFeatures]:
     if mpp is None or not 0 < mpp < float("inf"):
         raise ValueError(f"{path} tells places in pixels only: give mpp, the slide's micrometres per pixel")
     with h5py.File(path, "r") as file:
-        values, corners = np.asarray(file["features"]), np.asarray(file["coords"])
-        side = tile_pixels or file["coords"].attrs.get("patch_size_level0")
-    if side is None:
-        raise ValueError(f"{path} does not tell how large its tiles are: give tile_pixels, of level 0")
-    if values.ndim == 3 and len(values) == 1:
-        values = values[0]
-    places = (corners.astype(np.float64) + float(side) / 2) * mpp
-    return TileFeatures(torch.from_numpy(values.astype(np.float32)), torch.from_numpy(places))
+        values, corners = file["features"], file["coords"]
+        side = tile_pixels or corners.attrs.get("patch_size_level0")
+        if side is None:
+            raise ValueError(f"{path} does not tell how large its tiles are: give tile_pixels, of level 0")
+        packed = values.ndim == 3 and len(values) == 1
+        for start in range(0, max(len(corners), values.shape[1] if packed else len(values)), batch_size):
+            own = slice(start, start + batch_size)
+            places = (np.asarray(corners[own], np.float64) + float(side) / 2) * mpp
+            part = np.asarray(values[0, own] if packed else values[own], np.float32)
+            yield TileFeatures(torch.from_numpy(part), torch.from_numpy(places))
 
 
 def collate_bags(items: Sequence[dict[str, Any]]) -> dict[str, Any]:

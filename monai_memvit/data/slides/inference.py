@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..inference_cases import CaseList
 from .find_slides import find_slides
 from .slide_cache import index_slides
 from .slide_options import TileOptions
+from .tile_index import TileIndex
 
 __all__ = ["load_new_slides", "load_tile_options"]
 
@@ -31,6 +33,7 @@ def load_new_slides(
     work_dir: str | os.PathLike[str] = "",
     section: str = "test",
     workers: int = 0,
+    check: Callable[[str], object] = TileIndex.load,
 ) -> CaseList:
     """A section of a datalist, or every slide below a folder.
 
@@ -47,6 +50,8 @@ def load_new_slides(
         work_dir: folder for the indices of new slides; must be given with ``source``.
         section: which of the datalist's sections, where ``source`` is empty.
         workers: processes that index; 0 for none but this one, which is soonest done for a few slides.
+        check: called with every slide's ``tiles.parquet``; raises ``ValueError`` where the slide cannot be read:
+            :meth:`TileSource.check`. By default the index alone is looked at.
 
     Returns:
         Items with ``image`` (the slide's ``tiles.parquet``), ``sample_id``, ``group_id`` and, of a section, ``label``.
@@ -55,14 +60,19 @@ def load_new_slides(
     Raises:
         ValueError: where there is no slide, or none that can be used, or ``report.json`` is missing.
     """
-    if not str(source):  # a command line hands over a folder named 815 as a number
-        return _section_slides(load_section(datalist, section))
-    cases = _new_slides(Path(str(datalist)), Path(str(source)), Path(str(work_dir)), workers)
+    if str(source):  # a command line hands over a folder named 815 as a number
+        cases = _new_slides(Path(str(datalist)), Path(str(source)), Path(str(work_dir)), workers, check)
+        told = f"{Path(str(work_dir)) / _LEFT_OUT} says why"
+    else:
+        items = load_section(datalist, section)
+        causes = {item["image"]: _cause(item, check) for item in items}
+        broken = {image: cause for image, cause in causes.items() if cause}
+        cases = CaseList((item for item in items if item["image"] not in broken), broken)
+        told = f"the first as {next(iter(broken.values()), 'there is none')}"
     if cases.broken:  # a file may bear a name: it stands in the error at the end, not in the log
         logging.getLogger(__name__).error("%d slides are left out; the end of the run names them", len(cases.broken))
     if not cases:
-        told = Path(str(work_dir)) / _LEFT_OUT
-        raise ValueError(f"none of the {len(cases.broken)} slides can be used, {told} says why: mend or replace them")
+        raise ValueError(f"none of the {len(cases.broken)} slides can be used, {told}: mend or replace them")
     return cases
 
 
@@ -84,7 +94,7 @@ def load_tile_options(folder: str | os.PathLike[str]) -> TileOptions:
         ) from None
 
 
-def _new_slides(datalist: Path, source: Path, work_dir: Path, workers: int) -> CaseList:
+def _new_slides(datalist: Path, source: Path, work_dir: Path, workers: int, check: Callable[[str], object]) -> CaseList:
     if work_dir == Path(""):
         raise ValueError(f"{source} is to be prepared, but work_dir is empty: name a folder for its tile indices")
     if not source.exists():
@@ -93,12 +103,17 @@ def _new_slides(datalist: Path, source: Path, work_dir: Path, workers: int) -> C
     work_dir.mkdir(parents=True, exist_ok=True)
     indexed, problems, _ = index_slides(find_slides(source), options, work_dir, workers, progress=False)
     items, rows = [], []
-    for report in indexed:
-        sample_id = identity.identify(f"new:{_in_utf8(report.slide)}")
-        image = str((work_dir / report.folder / "tiles.parquet").absolute())
-        items.append({"image": image, "sample_id": sample_id, "group_id": sample_id})
-        rows.append([sample_id, _in_utf8(report.slide), image])
     broken = {_in_utf8(problem.slide): _in_utf8(problem.cause) for problem in problems}
+    for report in indexed:
+        name = _in_utf8(report.slide)
+        sample_id = identity.identify(f"new:{name}")
+        image = str((work_dir / report.folder / "tiles.parquet").absolute())
+        item = {"image": image, "sample_id": sample_id, "group_id": sample_id}
+        if cause := _cause(item, check):
+            broken[name] = cause
+            continue
+        items.append(item)
+        rows.append([sample_id, name, image])
     atomic_write_text(work_dir / _LEFT_OUT, "".join(f"{slide}: {cause}\n" for slide, cause in broken.items()))
     text = io.StringIO(newline="")
     csv.writer(text).writerows([["sample_id", "slide", "image"], *rows])
@@ -106,17 +121,13 @@ def _new_slides(datalist: Path, source: Path, work_dir: Path, workers: int) -> C
     return CaseList(items, broken)
 
 
-def _section_slides(items: list[dict[str, Any]]) -> CaseList:
-    broken = {
-        item["image"]: "its tile index is gone: prepare the slides again"
-        for item in items
-        if not Path(item["image"]).is_file()
-    }
-    if len(broken) == len(items):
-        raise ValueError(
-            f"none of the {len(items)} slides has its tile index, as {next(iter(broken), '-')}: prepare again"
-        )
-    return CaseList((item for item in items if item["image"] not in broken), broken)
+def _cause(item: Mapping[str, Any], check: Callable[[str], object]) -> str:
+    """Why a slide cannot be used; empty where it can."""
+    try:
+        check(item["image"])
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _in_utf8(text: str) -> str:

@@ -12,7 +12,7 @@ from monai.transforms import Transform
 from .features import load_tile_features
 from .tile_index import TileIndex
 
-__all__ = ["LoadSlideFeaturesD", "LoadSlideFeaturesDict", "LoadSlideFeaturesd"]
+__all__ = ["LoadSlideFeaturesD", "LoadSlideFeaturesDict", "LoadSlideFeaturesd", "features_file"]
 
 _SUFFIXES = (".parquet", ".h5", ".hdf5")
 
@@ -49,21 +49,35 @@ class LoadSlideFeaturesd(Transform):
             ValueError: where there is no such file, or it holds no features.
         """
         index = TileIndex.load(data[self.image_key])
-        path = self._file(index.header["slide"]["name"])
+        path = features_file(self.folder, index)
         features, places = load_tile_features(path, index.slide_mpp[0], self.tile_pixels)
         return {**data, self.image_key: features, "position_um": places}
 
-    def _file(self, slide: str) -> Path:
-        stem = os.path.splitext(slide)[0]
-        stems = dict.fromkeys([slide, stem, slide.rpartition("/")[2], stem.rpartition("/")[2]])
-        for name in stems:
-            for suffix in _SUFFIXES:
-                if (path := self.folder / f"{name}{suffix}").is_file():
-                    return path
-        raise ValueError(
-            f"{self.folder} holds no features of the slide {slide} ({stem}.parquet, .h5 or .hdf5): make them, or "
-            "correct the folder"
-        )
+
+def features_file(folder: Path, index: TileIndex) -> Path:
+    """Find the features of a slide.
+
+    Args:
+        folder: of the features.
+        index: of the slide.
+
+    Returns:
+        the file, see :class:`LoadSlideFeaturesd`.
+
+    Raises:
+        ValueError: where there is none.
+    """
+    slide = index.header["slide"]["name"]
+    stem = os.path.splitext(slide)[0]
+    stems = dict.fromkeys([slide, stem, slide.rpartition("/")[2], stem.rpartition("/")[2]])
+    for name in stems:
+        for suffix in _SUFFIXES:
+            if (path := folder / f"{name}{suffix}").is_file():
+                return path
+    raise ValueError(
+        f"{folder} holds no features of the slide {slide} ({stem}.parquet, .h5 or .hdf5): make them, or correct the "
+        "folder"
+    )
 
 
 LoadSlideFeaturesD = LoadSlideFeaturesDict = LoadSlideFeaturesd

@@ -79,10 +79,10 @@ def _index(options: TileOptions, parent: Path, slide: SlideSource) -> str:
     from .thumbnail import tiles_picture
 
     target = parent / slide_key(open_slide(slide.path, options.mpp), slide.key, options)
-    if all((target / name).is_file() for name in _FILES):
+    if _is_whole(target):
         return target.name
     index, overview, _ = index_slide(slide.path, options, slide.key)
-    shutil.rmtree(target, ignore_errors=True)  # somebody took a file out of it
+    shutil.rmtree(target, ignore_errors=True)  # somebody took a file out of it, or the disk damaged one
     with new_folder(target) as folder:
         index.save(folder / "tiles.parquet")
         (folder / "tiles.geojson").write_text(tiles_geojson(index), encoding="utf-8")
@@ -90,6 +90,17 @@ def _index(options: TileOptions, parent: Path, slide: SlideSource) -> str:
         record = json.dumps(_facts(index), indent=1, allow_nan=False)
         (folder / "record.json").write_text(record + "\n", encoding="utf-8")
     return target.name
+
+
+def _is_whole(folder: Path) -> bool:
+    from .tile_index import TileIndex
+
+    try:
+        TileIndex.load(folder / "tiles.parquet")
+        _record(folder)
+    except (OSError, ValueError):
+        return False
+    return all((folder / name).is_file() for name in _FILES)
 
 
 def _facts(index: Any) -> dict[str, Any]:

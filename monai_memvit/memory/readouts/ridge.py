@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from .readout import FittedReadout
 __all__ = ["RidgeReadout"]
 
 _SCALE = 3.0  # one-hot targets: scores lie about 0 and 1
+_USUAL = 0.05  # penalty that serves cases beside which the memory holds those that the weights have learned
+_CAUTION = 0.3  # log loss by which a penalty ten times as large or small must be better, with one judged group
 _TOGETHER = 4096  # cases of equally large groups that are left out at a time
 
 
@@ -28,7 +31,9 @@ class RidgeReadout:
     Taking in a case or taking one away changes S and B by one term each, so the head is that of a refit at once, and
     forgets as if it had never seen. Probabilities are the softmax of the calibrated scores. Penalty and calibration are
     those of the least log loss of the judged cases, each scored without its own group (in closed form, with the
-    classes' weights as they are).
+    classes' weights as they are). Cases that the weights have learned cannot judge, so the choice may rest on a handful
+    of patients while most of the head does not: the more so, the less it departs from a usual, weak penalty (the
+    rule and its two numbers were found on training patients; see docs/results/memory.md).
 
     Args:
         penalties: to choose from.
@@ -65,7 +70,10 @@ class RidgeReadout:
             groups, importance = _groups(weights, cases, judged), balanced_weights(labels, len(weights))
             left_out = [_left_out(head, groups, len(judged)) for head in heads]
             found = [calibrate(scores, labels, importance, _SCALE) for scores in left_out]
-            best = min(range(len(found)), key=lambda i: found[i].loss)
+            doubt = _doubt(cases, judged)
+            best = min(
+                range(len(found)), key=lambda i: found[i].loss + doubt * math.log10(self.penalties[i] / _USUAL) ** 2
+            )
             head, calibration, scores = heads[best], found[best], left_out[best]
 
         def read(features: Tensor, logits: Tensor) -> Tensor:
@@ -73,6 +81,11 @@ class RidgeReadout:
 
         choices = {"penalty": head.penalty, "scale": calibration.scale, "log_loss": calibration.loss}
         return FittedReadout(read, calibration(scores), choices)
+
+
+def _doubt(cases: CaseRows, judged: Tensor) -> float:
+    """How much log loss a departure from the usual penalty has to save."""
+    return _CAUTION * float(cases.learned.double().mean()) / len(cases.groups[judged].unique())
 
 
 class _Head(NamedTuple):

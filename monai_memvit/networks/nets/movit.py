@@ -15,7 +15,7 @@ _MEMORIES: dict[str, dict[str, Any]] = {
     "similar": {
         "memory_layers": (-1,),
         "memory": partial(MemoryAttention, retrieval="cosine", gate=ConfidenceGate),
-        "class_token_from": -1,
+        "class_token_from": -2,
     },
 }
 
@@ -32,7 +32,8 @@ class MoViT(MemViT):
         preset_memory: ``"paper"``: the method as it was published, retrieval by the attention logit and a gate per
             head, with the class token in all blocks; the default, as long as no study shows better. ``"similar"``:
             retrieval by key-key cosine, a gate that follows the retrieval's confidence, and a class token that joins
-            before the last block, so that what it reads there counts (see docs/explanation/memory.md).
+            before the last block but one: late, so that what it reads counts, and one block before the memory, so that
+            its key differs from case to case (see docs/explanation/memory.md).
         **kwargs: those of :class:`MemViT`; each stands in the place of the preset's: a ``memory`` of one's own brings
             its retrieval and gate with it.
 

@@ -8,8 +8,14 @@ from typing import Any
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
+from torch import Tensor
 
-__all__ = ["StandardizeSlideColoursD", "StandardizeSlideColoursDict", "StandardizeSlideColoursd"]
+__all__ = [
+    "StandardizeSlideColoursD",
+    "StandardizeSlideColoursDict",
+    "StandardizeSlideColoursd",
+    "standardized_colours",
+]
 
 _DARKEST_SPREAD = 1e-3  # of shares of 255; below, a channel is one colour
 
@@ -42,9 +48,23 @@ class StandardizeSlideColoursd(MapTransform):
         for key in self.key_iterator(done):
             tiles = done[key]
             pixels = tiles.float() / 255 if tiles.dtype == torch.uint8 else tiles.float()
-            deviation, mean = torch.std_mean(pixels, (0, 2, 3), correction=0, keepdim=True)
-            done[key] = (pixels - mean) / deviation.clamp(min=_DARKEST_SPREAD)
+            deviation, mean = torch.std_mean(pixels, (0, 2, 3), correction=0)
+            done[key] = standardized_colours(pixels, mean, deviation)
         return done
+
+
+def standardized_colours(pixels: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    """Some tiles of a slide whose colours are known.
+
+    Args:
+        pixels: of tiles ``(n, C, P, P)``, in [0, 1].
+        mean: of the channels over the slide, ``(C,)``.
+        deviation: of the channels over the slide, ``(C,)``.
+
+    Returns:
+        ``(n, C, P, P)``; mean 0 and deviation 1 over the slide, but for a channel of one colour.
+    """
+    return (pixels - mean[:, None, None]) / deviation.clamp(min=_DARKEST_SPREAD)[:, None, None]
 
 
 StandardizeSlideColoursD = StandardizeSlideColoursDict = StandardizeSlideColoursd

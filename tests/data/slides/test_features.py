@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from monai_memvit.data.slides import collate_bags, features, load_tile_features, save_tile_features
+from monai_memvit.data.slides import (
+    collate_bags,
+    features,
+    iter_tile_features,
+    load_tile_features,
+    save_tile_features,
+)
 
 pytest.importorskip("pyarrow")
 
@@ -72,6 +78,20 @@ def test_the_layout_of_trident_and_clam_is_read(tmp_path: Path, leading: tuple[i
     with pytest.raises(ValueError, match="b.h5 does not tell how large its tiles are"):
         load_tile_features(plain, mpp=0.25)
     np.testing.assert_array_equal(load_tile_features(plain, 0.25, 256).position_um[0], [32, 32])
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("leading", [(), (1,)])
+def test_hdf5_is_read_some_tiles_at_a_time(tmp_path: Path, leading: tuple[int, ...]) -> None:
+    values, corners = np.random.default_rng(0).random((5, 4), np.float32), np.arange(10).reshape(5, 2)
+    path = stored(tmp_path / "a.h5", features=values.reshape(*leading, 5, 4), coords=corners, patch_size_level0=8)
+    parts = list(iter_tile_features(path, 0.5, batch_size=2))
+    assert [len(part.features) for part in parts] == [2, 2, 1]
+    np.testing.assert_array_equal(torch.cat([part.features for part in parts]), values)
+    np.testing.assert_array_equal(torch.cat([part.position_um for part in parts]), (corners + 4) * 0.5)
+    longer = stored(tmp_path / "b.h5", features=values, coords=corners[:4], patch_size_level0=8)
+    with pytest.raises(ValueError, match=r"b.h5 holds \(1, 4\) features, \(0, 2\) places"):
+        list(iter_tile_features(longer, 0.5, batch_size=2))
 
 
 @pytest.mark.usefixtures("stand_in")

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,30 +166,39 @@ def test_places_and_sets_that_do_not_fit(source: Path, tmp_path: Path) -> None:
         prepare_slides(source, tmp_path / "out", OPTIONS, workers=-1, progress=False)
 
 
-def _prepare(source: Path, out: Path) -> None:
-    prepare_slides(source, out, OPTIONS, workers=2, progress=False)
+def _prepare(source: Path, out: Path, workers: int, begun: Any) -> None:
+    begun.set()
+    prepare_slides(source, out, OPTIONS, workers=workers, progress=False)
 
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_files(
     write_pyramid: Callable[..., Path], tmp_path: Path
 ) -> None:
-    folder = tmp_path / "many"
+    folder, moments, took = tmp_path / "many", random.Random(0), {}
     for number in range(12):
         write_pyramid(he_picture(number), f"{number}.tif", folder=folder)
-    start = time.monotonic()
-    prepare_slides(folder, tmp_path / "whole", OPTIONS, workers=2, progress=False)
-    took = time.monotonic() - start
-    moments = random.Random(0)
-    context = multiprocessing.get_context("spawn")
-    for _ in range(20):
-        process = context.Process(target=_prepare, args=(folder, tmp_path / "killed"))
+    context = multiprocessing.get_context("forkserver")  # has loaded what the work needs: kills fall into the work
+
+    def run(out: str, workers: int, seconds: float | None = None) -> None:
+        begun = context.Event()
+        process = context.Process(target=_prepare, args=(folder, tmp_path / out, workers, begun))
         process.start()
-        process.join(moments.uniform(0.2, 1.0) * took)
+        assert begun.wait(120)
+        process.join(seconds)
         process.kill()
         process.join()
-    prepare_slides(folder, tmp_path / "killed", OPTIONS, workers=2, progress=False)
-    assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
+
+    context.set_forkserver_preload(["torch", "monai_memvit.data.slides.indexing", "monai_memvit.data.slides.thumbnail"])
+    for workers in (0, 2):
+        start = time.monotonic()
+        run(f"whole{workers}", workers)
+        took[workers] = time.monotonic() - start
+    for number in range(20):
+        workers = 2 if number % 5 == 4 else 0
+        run("killed", workers, moments.uniform(0.1, 1.0) * took[workers])
+    run("killed", 2)
+    assert digests(tmp_path / "killed") == digests(tmp_path / "whole0") == digests(tmp_path / "whole2") != {}
     assert not [path for path in (tmp_path / "killed").rglob("*.tmp")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from monai_memvit.data import load_section
 from monai_memvit.data.simulate.slides import SlideSimulation, simulate_slides
 from monai_memvit.data.slides import (
     SlideOptions,
+    StandardizedTiles,
     TileIndex,
     TileOptions,
     load_new_slides,
@@ -79,6 +81,42 @@ def test_broken_slides_are_told_at_the_end_and_not_in_the_log(
     assert len(cases) == 1 and "Miller" not in caplog.text
     with pytest.raises(ValueError, match="Miller.svs: .*is empty"):
         cases.raise_for_broken()
+
+
+def test_slides_of_a_section_that_cannot_be_read_are_told_and_the_rest_is_given(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "data", tmp_path / "data")
+    datalist, check = tmp_path / "data" / "datalist.json", StandardizedTiles().check
+    first, second, *others = load_section(datalist, "training")
+    Path(first["image"]).write_bytes(Path(first["image"]).read_bytes()[:300])
+    index = TileIndex.load(second["image"])
+    index.header["slide"]["fingerprint"] = "another"
+    index.save(second["image"])
+    assert list(load_new_slides(datalist, section="training").broken) == [first["image"]]
+    cases = load_new_slides(datalist, section="training", check=check)
+    assert list(cases) == others and others
+    assert cases.broken.keys() == {first["image"], second["image"]}
+    with pytest.raises(ValueError, match=rf"{first['image']} is no tile index(.|\n)*is not the slide that was indexed"):
+        cases.raise_for_broken()
+
+
+def test_a_damaged_index_of_a_new_slide_is_made_again(folder: Path, tmp_path: Path) -> None:
+    datalist = folder / "data" / "datalist.json"
+    (item, *_) = load_new_slides(datalist, folder / "new", tmp_path / "work")
+    content = Path(item["image"]).read_bytes()
+    Path(item["image"]).write_bytes(content[:300])
+    cases = load_new_slides(datalist, folder / "new", tmp_path / "work", check=StandardizedTiles().check)
+    assert len(cases) == 2 and not cases.broken and Path(item["image"]).read_bytes() == content
+
+
+def test_new_slides_that_the_check_refuses_are_left_out(folder: Path, tmp_path: Path) -> None:
+    def check(path: str) -> None:
+        if TileIndex.load(path).header["slide"]["name"] == "Smith/5.tif":
+            raise ValueError("no tile is left")
+
+    datalist = folder / "data" / "datalist.json"
+    cases = load_new_slides(datalist, folder / "new", tmp_path / "work", check=check)
+    assert len(cases) == 1 and cases.broken == {"Smith/5.tif": "no tile is left"}
+    assert (tmp_path / "work" / "left_out.txt").read_text() == "Smith/5.tif: no tile is left\n"
 
 
 def test_what_is_missing_is_told(folder: Path, tmp_path: Path) -> None:

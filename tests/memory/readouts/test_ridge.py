@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -84,3 +86,16 @@ def test_without_a_judge_the_middle_penalty_is_taken():
 def test_penalties_must_be_positive(penalties):
     with pytest.raises(ValueError, match="positive"):
         RidgeReadout(penalties)
+
+
+def test_few_judges_beside_learned_cases_keep_to_the_usual_penalty():
+    cases = _rows(240, 6, 40)
+    learned = cases.groups >= 4
+    judged = (~learned).nonzero()[:, 0]
+    penalties = (1e-5, 0.05, 1e3)
+    moments = ClassMoments.of(cases.features, cases.labels, 3)
+    alone = {p: RidgeReadout([p]).fit(cases, moments, judged).choices["log_loss"] for p in penalties}
+    few = RidgeReadout(penalties).fit(cases._replace(learned=learned), moments, judged).choices["penalty"]
+    share = float(learned.double().mean())
+    wanted = min(penalties, key=lambda p: alone[p] + 0.3 * share / 4 * math.log10(p / 0.05) ** 2)
+    assert few == wanted == 0.05

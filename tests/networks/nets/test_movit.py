@@ -60,7 +60,7 @@ def test_a_memory_of_similar_cases():
     net = MoViT.from_preset("micro", in_channels=3, img_size=16, num_classes=2, preset_memory="similar")
     (layer,) = memory_layers(net)
     assert (type(layer.retrieval), type(layer.gating), layer.query_tokens) == (CosineRetrieval, ConfidenceGate, 1)
-    assert layer.retrieval.temperature == 0.1 and net.class_token_from == 3
+    assert layer.retrieval.temperature == 0.1 and net.class_token_from == 2
 
 
 def test_arguments_stand_in_the_place_of_the_presets():

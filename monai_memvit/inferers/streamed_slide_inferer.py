@@ -107,7 +107,7 @@ class StreamedSlideInferer(Inferer):
 
     def _batches(self, path: Path, read: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         for batch in self.source.batches(path):
-            read.append(batch.tile)
+            read.append(batch.tile.clone())  # a worker's own tensor would keep one of our files open
             yield batch.values, batch.position_um
 
 

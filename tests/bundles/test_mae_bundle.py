@@ -213,8 +213,15 @@ def test_histology_patches(tmp_path: Path) -> None:
     main(["simulate", "patches", str(tmp_path / "cohort.npz"), "--patients", "12", "--patches-per-patient", "6"])
     main(["prepare", "patches", str(tmp_path / "cohort.npz"), str(tmp_path / "data")])
     BundleCommand(BUNDLE, tmp_path / "data", tmp_path)("train.yaml+histology_patches.yaml", "--max_epochs", "1")
-    network = MoViT.from_preset("micro", in_channels=3, img_size=24, num_classes=4)
-    assert "embedding.positions.table" in load_pretrained(network, tmp_path / "models" / "model.pt").loaded
+    weights = tmp_path / "models" / "model.pt"
+    parser = ConfigParser()
+    parser.read_config(str(ROOT / "bundles" / "histology_patch_classification" / "configs" / "train.yaml"))
+    parser.update({"bundle_root": str(tmp_path), "dataset_dir": str(tmp_path / "data"), "pretrained": str(weights)})
+    network = parser.get_parsed_content("network")
+    assert "embedding.positions.table" in parser.get_parsed_content("pretrained_weights").loaded
+    saved = torch.load(weights, weights_only=True)["encoder.embedding.positions.table"]
+    assert torch.equal(network.embedding.positions.table.cpu(), saved)
+    assert "$@pretrained_weights" in parser["initialize"]
 
 
 @pytest.mark.slow

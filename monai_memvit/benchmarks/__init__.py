@@ -9,18 +9,18 @@ __all__ = ["register"]
 
 # One module per benchmark, each with add_arguments(parser) and run_benchmark(args) -> exit code.
 _BENCHMARKS = {
-    "attention": ("attention", "what attention costs as images grow, against its peers"),
-    "case-study": ("case_study", "what cases are worth that are added to a network after its training"),
-    "few-labels": ("few_labels_study", "what a memory of cases adds to a pre-trained network and few labels"),
-    "film-study": ("film_study", "attentions, masked pre-training and a linear pixel model on chest films"),
-    "memory": ("memory", "what the memory costs: training step, inference and bytes"),
-    "mri-study": ("mri_study", "MoViT against the same network without memory on MRI slices, sequences missing"),
-    "patches-study": ("patches_study", "MoViT against the same network without memory, paired, on prepared patches"),
-    "radiograph": ("radiograph", "whether chest films are shown as DICOM says, and how fast"),
-    "registration": ("registration", "how exactly and how fast MR sequences are co-registered"),
-    "slides": ("slides", "how fast tiles of a slide are read, and what its tissue mask costs"),
-    "slide-study": ("slide_study", "SlideViT against MONAI's MILModel on simulated slides with small lesions"),
-    "slide-network": ("slide_network", "what a slide of up to millions of tokens costs SlideViT: time and memory"),
+    "attention": ("attention.attention", "what attention costs as images grow, against its peers"),
+    "case-study": ("cases.case_study", "what cases are worth that are added to a network after its training"),
+    "few-labels": ("cases.few_labels_study", "what a memory of cases adds to a pre-trained network and few labels"),
+    "film-study": ("films.film_study", "attentions, masked pre-training and a linear pixel model on chest films"),
+    "memory": ("memory.memory", "what the memory costs: training step, inference and bytes"),
+    "mri-study": ("mri.mri_study", "MoViT against the same network without memory on MRI slices, sequences missing"),
+    "patches-study": ("patches.patches_study", "MoViT against the same network without memory on prepared patches"),
+    "radiograph": ("films.radiograph", "whether chest films are shown as DICOM says, and how fast"),
+    "registration": ("mri.registration", "how exactly and how fast MR sequences are co-registered"),
+    "slides": ("slides.slides", "how fast tiles of a slide are read, and what its tissue mask costs"),
+    "slide-study": ("slides.slide_study", "SlideViT against MONAI's MILModel on simulated slides with small lesions"),
+    "slide-network": ("slides.slide_network", "what a slide of millions of tokens costs SlideViT: time and memory"),
 }
 
 

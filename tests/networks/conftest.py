@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from monai_memvit.benchmarks import peak_memory
+from monai_memvit.benchmarks.tools import peak_memory
 from monai_memvit.memory import memory_layers
 
 

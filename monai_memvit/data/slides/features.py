@@ -125,14 +125,14 @@ def _check(found: TileFeatures, path: Path) -> None:
 
 
 def _from_parquet(path: Path, batch_size: int) -> Iterator[TileFeatures]:
-    pyarrow, parquet = needed("pyarrow"), needed("pyarrow.parquet")
+    parquet = needed("pyarrow.parquet")
     try:
         with parquet.ParquetFile(path, buffer_size=_BUFFER) as file:
             for batch in file.iter_batches(batch_size, columns=["features", "x_um", "y_um"], use_threads=False):
                 values = batch["features"].flatten().to_numpy(zero_copy_only=False).reshape(len(batch), -1)
                 places = np.stack([batch["x_um"].to_numpy(), batch["y_um"].to_numpy()], axis=1)
                 yield TileFeatures(torch.from_numpy(values.astype(np.float32)), torch.from_numpy(places))
-    except pyarrow.ArrowInvalid as error:
+    except (ValueError, NotImplementedError, AttributeError) as error:  # damaged, or no lists of one length
         raise OSError(str(error)) from None
 
 

@@ -139,15 +139,15 @@ class TileIndex:
         try:
             table = parquet.read_table(path, use_threads=False)
             header = json.loads((table.schema.metadata or {})[_HEADER])
+            missing = [name for name in COLUMNS if name not in table.column_names]
         except FileNotFoundError:
             raise ValueError(f"{path} does not exist: make it with `python -m monai_memvit prepare slides …`") from None
-        except (KeyError, ValueError, OSError) as error:
+        except (KeyError, ValueError, OSError, NotImplementedError) as error:
             raise ValueError(f"{path} is no tile index ({type(error).__name__}: {error}): {again}") from None
         if header.get("format") != TILES_FORMAT:
             raise ValueError(
                 f"{path} has format {header.get('format')!r}, this version reads {TILES_FORMAT!r}: {again}"
             )
-        missing = [name for name in COLUMNS if name not in table.column_names]
         if missing:
             raise ValueError(f"{path} lacks the column {missing[0]!r}: {again}")
         return cls(header, {name: table[name].to_numpy() for name in COLUMNS})

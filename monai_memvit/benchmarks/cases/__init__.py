@@ -1,0 +1,1 @@
+"""What cases are worth that are given to a trained network."""

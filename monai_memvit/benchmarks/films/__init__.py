@@ -1,0 +1,1 @@
+"""Studies on chest films, and how films are read."""

@@ -1,0 +1,1 @@
+"""What the memory inside a network costs."""

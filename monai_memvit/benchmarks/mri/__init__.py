@@ -1,0 +1,1 @@
+"""Studies on MRI slices, and registration."""

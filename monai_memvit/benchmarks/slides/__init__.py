@@ -1,0 +1,1 @@
+"""Whole slides: reading, networks, a study."""

@@ -16,6 +16,7 @@ Figure, _ = optional_import(
 __all__ = ["draw_gains"]
 
 _FIGURES = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
+_BESIDE = 1.04  # bars of one size stand beside each other
 _STYLES = {
     "refitted head": ("#b35806", "s"),
     "cache": ("#e08214", "v"),
@@ -23,7 +24,6 @@ _STYLES = {
     "memory, neighbours": ("#998ec3", "^"),
     "memory, ridge": ("#1b7837", "o"),
     "memory, mixture": ("#542788", "*"),
-    "memory, ridge, labels shuffled": ("#999999", "x"),
 }
 
 
@@ -35,6 +35,7 @@ def draw_gains(rows: list[dict[str, Any]], base: str, path: str) -> None:
         base: arm that is subtracted, seed by seed.
         path: where to write the picture.
     """
+    added = sorted({row["added"] for row in rows})
     sites = sorted({row["shift"] for row in rows}, key=lambda name: (name != "none", name))
     figure = Figure(figsize=(5 * len(sites), 7), layout="constrained")
     panels = figure.subplots(2, len(sites), squeeze=False, sharex=True, sharey="row")
@@ -42,13 +43,17 @@ def draw_gains(rows: list[dict[str, Any]], base: str, path: str) -> None:
         here = [row for row in rows if row["shift"] == site]
         for panel, (figure_name, title) in zip(panels[:, column], _FIGURES.items()):
             panel.axhline(0, color="black", linewidth=0.8)
-            for arm, (colour, marker) in _STYLES.items():
+            for place, (arm, (colour, marker)) in enumerate(_STYLES.items()):
                 sizes, means, halves = _curve(here, base, arm, f"site_{figure_name}")
                 if sizes:
-                    panel.errorbar(sizes, means, halves, color=colour, marker=marker, label=arm, capsize=2)
-            panel.set_ylabel(f"{title} at the site, − {base}, points")
+                    beside = [size * _BESIDE**place for size in sizes]
+                    panel.errorbar(beside, means, halves, color=colour, marker=marker, label=arm, capsize=2)
             panel.set_xscale("log")
+            panel.set_xticks(added, labels=[str(size) for size in added], minor=False)
+            panel.minorticks_off()
             panel.spines[["top", "right"]].set_visible(False)
+            if not column:
+                panel.set_ylabel(f"{title}: points above the {base}", fontsize=9)
         panels[0, column].set_title("as at home" if site == "none" else f"other {site}")
         panels[1, column].set_xlabel("added cases per class")
     panels[0, 0].legend(frameon=False, fontsize=8)

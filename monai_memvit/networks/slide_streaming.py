@@ -178,7 +178,8 @@ class StreamedSlideViT(TokenStream):
 
     def _kept(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Tensor]:
         for tiles, coordinates in batches:
-            tokens = checkpoint(self.network.embedding.of_slide, tiles, coordinates, use_reentrant=False)
+            batch = _unshared(tiles), _unshared(coordinates)
+            tokens = checkpoint(self.network.embedding.of_slide, *batch, use_reentrant=False)
             yield from tokens.split(self.chunk_size, dim=1)
 
     def _stored(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Tensor]:
@@ -362,6 +363,11 @@ def _unnoticed(network: SlideViT) -> Iterator[None]:
     finally:
         for layer, latest in noted:
             layer.latest = latest
+
+
+def _unshared(tensor: Tensor) -> Tensor:
+    """To be kept: what a loader's worker has made holds one of our open files as long as it lives."""
+    return tensor.clone() if tensor.device.type == "cpu" and tensor.is_shared() else tensor
 
 
 def _parts(contributions: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
+import weakref
 from functools import partial
 from pathlib import Path
 
@@ -81,6 +82,24 @@ def test_training_keeps_pixels_and_tokens_and_evaluation_only_a_store(saved_byte
 
     StreamedSlideViT(network.eval(), 10, store)(_batches(tiles, places, 64))
     assert held == [320] * 7  # 2,048 tokens, 32 chunks at a time
+
+
+def test_training_keeps_nothing_that_workers_share():
+    """Each such tensor holds an open file."""
+    network, (tiles, places) = _network(**PIXELS).train(), _slide(40, True)
+    alive, most = weakref.WeakSet[torch.Tensor](), []
+
+    def batches():
+        for own, at in _batches(tiles, places, 2):
+            shared = own.clone().share_memory_(), at.clone().share_memory_()
+            alive.update(shared)
+            most.append(len(alive))
+            yield shared
+            del shared
+
+    logits = StreamedSlideViT(network, 5)(batches())
+    assert len(most) == 20 and max(most) <= 6
+    torch.testing.assert_close(logits, network(tiles[None], places[None]), **CLOSE)
 
 
 def test_tokens_may_lie_in_files_that_go_with_them(tmp_path):

@@ -18,7 +18,8 @@ from monai_memvit.data.slides import (
     save_tile_features,
 )
 
-pytest.importorskip("pyarrow")
+pyarrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
@@ -107,6 +108,11 @@ def test_other_files_are_told(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("nothing of the kind")
     with pytest.raises(ValueError, match="text.parquet holds no features"):
         load_tile_features(tmp_path / "text.parquet")
+    for odd in ([1.0, 2.0], [[1.0], [2.0, 3.0]]):
+        table = pyarrow.table({"x_um": [0.0, 1.0], "y_um": [0.0, 1.0], "features": odd})
+        parquet.write_table(table, tmp_path / "odd.parquet")
+        with pytest.raises(ValueError, match="odd.parquet holds"):
+            load_tile_features(tmp_path / "odd.parquet")
     with pytest.raises(ValueError, match=r"give \(N, F\) and \(N, 2\)"):
         save_tile_features(tmp_path / "a.parquet", torch.zeros(3, 4), torch.zeros(2, 2))
 

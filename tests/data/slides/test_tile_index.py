@@ -85,6 +85,10 @@ def test_what_is_no_index_is_named(index: TileIndex, tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"x": [1, 2]}), path)
     with pytest.raises(ValueError, match="a.parquet is no tile index"):
         TileIndex.load(path)
+    index.save(path)
+    path.write_bytes(path.read_bytes().replace(b"flags", b"\xfflags", 1))  # no name in UTF-8
+    with pytest.raises(ValueError, match="a.parquet is no tile index"):
+        TileIndex.load(path)
     TileIndex(index.header | {"format": "monai_memvit-tiles/0"}, index.table).save(path)
     with pytest.raises(ValueError, match="has format 'monai_memvit-tiles/0'"):
         TileIndex.load(path)

@@ -79,8 +79,9 @@ class StreamedSlideInferer(Inferer):
         path, read = self.paths[int(sample_ids)], list[Tensor]()
         with torch.autocast(inputs.device.type, enabled=False):  # tokens lie in the store as float32
             logits, contributions, weights = self.classify(network, self._batches(path, read), sample_ids, group_ids)
-        order = _order(inputs[0], read, path).to(weights.device)
-        self._found = sample_ids.tolist(), contributions[order].mT[None], weights[order][None]
+        tiles = _known(torch.cat(read), inputs[0].cpu(), path).to(weights.device)
+        wanted = inputs[0].to(weights.device)
+        self._found = sample_ids.tolist(), *(_placed(v, tiles, wanted)[None] for v in (contributions.mT, weights))
         return logits
 
     def evidence(
@@ -96,7 +97,8 @@ class StreamedSlideInferer(Inferer):
             **known: not looked at.
 
         Returns:
-            contributions ``(1, K, N)`` and weights ``(1, N)``, as ``tile_evidence`` gives them.
+            contributions ``(1, K, N)`` and weights ``(1, N)``, as ``tile_evidence`` gives them; NaN of tiles that
+            cannot be decoded.
 
         Raises:
             ValueError: when it was another slide.
@@ -111,10 +113,16 @@ class StreamedSlideInferer(Inferer):
             yield batch.values, batch.position_um
 
 
-def _order(wanted: Tensor, read: Sequence[Tensor], path: Path) -> Tensor:
-    """Where each of the wanted tiles came among those that were read."""
-    tiles, place = torch.cat(list(read)).sort()
-    numbers, rank = wanted.cpu().sort()
-    if not torch.equal(tiles, numbers):
-        raise ValueError(f"{path}: {len(tiles)} tiles were read, not the {len(numbers)} that it has: prepare it again")
-    return place[rank.argsort()]
+def _known(read: Tensor, wanted: Tensor, path: Path) -> Tensor:
+    """Numbers of the tiles that were read; those that cannot be decoded are missing, others must not be there."""
+    if len(read) != len(read.unique()) or not torch.isin(read, wanted).all():
+        raise ValueError(f"{path}: {len(read)} tiles were read, not the {len(wanted)} that it has: prepare it again")
+    return read
+
+
+def _placed(values: Tensor, read: Tensor, wanted: Tensor) -> Tensor:
+    """Values ``(..., n)`` of the tiles that were read, in the order of the wanted ones; NaN where one was not."""
+    out = values.new_full((*values.shape[:-1], len(wanted)), torch.nan)
+    numbers, place = wanted.sort()
+    out[..., place[torch.searchsorted(numbers, read)]] = values
+    return out

@@ -149,6 +149,18 @@ def test_no_more_than_a_few_batches_are_held_and_tiles_keep_their_numbers() -> N
     assert len(of_batches[0, :, 0].unique()) == 40
 
 
+def test_tiles_that_were_not_read_have_no_evidence() -> None:
+    network, wanted = build("gated", 5).eval(), torch.arange(66).flip(0)[None]
+    inferer = StreamedSlideInferer([{"image": "a", "sample_id": 5}], Counted(1), streamed_evidence)
+    known = {"coordinates": torch.zeros(1, 66, 2), "sample_ids": torch.tensor([5])}
+    inferer(wanted, network, **known)
+    contributions, weights = inferer.evidence(network, wanted, **known)
+    assert contributions.shape == (1, 2, 66) and contributions[..., :2].isnan().all() and weights[:, :2].isnan().all()
+    inferer(wanted[:, 2:], network, **known)
+    alone, _ = inferer.evidence(network, wanted[:, 2:], **known)
+    assert torch.equal(contributions[..., 2:], alone)
+
+
 def test_batches_that_are_no_slide_are_told() -> None:
     network, source = build("gated", 5).eval(), Counted(1)
     inferer = StreamedSlideInferer([{"image": "a", "sample_id": 5}], source, streamed_evidence)

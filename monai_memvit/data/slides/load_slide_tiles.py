@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -12,11 +13,14 @@ import torch
 from monai.transforms import Transform
 
 from ..atomic import atomic_write
+from .readers.slide import SlideError
 from .tile_index import TileIndex
 from .tile_pixels import read_tile
 from .tiles import _opened, _row_major
 
 __all__ = ["LoadSlideTilesD", "LoadSlideTilesDict", "LoadSlideTilesd"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class LoadSlideTilesd(Transform):
@@ -24,7 +28,7 @@ class LoadSlideTilesd(Transform):
 
     The whole slide is held at once, ``3 P P`` bytes per tile: for slides that fit, and to train end to end.
     :class:`SlideTiles` reads batch by batch. In a ``CacheDataset`` a slide is decoded once per run; a ``cache_dir``
-    keeps the pixels for the next runs too.
+    keeps the pixels for the next runs too. Tiles that cannot be decoded are left out, each with a warning.
 
     Args:
         image_key: where the item holds the path of a ``tiles.parquet``, and where the pixels go.
@@ -53,43 +57,54 @@ class LoadSlideTilesd(Transform):
             micrometres, and ``tile`` ``(N,)`` int64, their rows in the index; row by row.
 
         Raises:
-            ValueError: naming the file, where it is no tile index, its slide is gone, has changed or cannot be read, or
-                no tile is left.
+            ValueError: naming the file, where it is no tile index, its slide is gone, has changed or cannot be opened,
+                or no tile is left or can be read.
         """
         path = data[self.image_key]
         index = TileIndex.load(path)
         rows = _row_major(index, self.leave_out)
         if not len(rows):
             raise ValueError(f"{path}: no tile is left without {', '.join(self.leave_out)}: leave the slide out")
+        pixels, rows = self._pixels(index, rows)
         found: dict[Hashable, Any] = {
-            self.image_key: torch.from_numpy(self._pixels(index, rows)),
+            self.image_key: torch.from_numpy(pixels),
             "position_um": torch.from_numpy(index.positions_um()[rows]),
             "tile": torch.from_numpy(rows),
         }
         return {**data, **found}
 
-    def _pixels(self, index: TileIndex, rows: np.ndarray) -> np.ndarray:
+    def _pixels(self, index: TileIndex, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tiles, and their rows; what cannot be read is left out and not kept for the next run."""
         if self.cache_dir is None:
             return _read(index, rows)
         path = self.cache_dir / f"{'-'.join([index.header['key'], *sorted(self.leave_out)])}.npy"
-        shape = (len(rows), 3, index.tile, index.tile)
-        kept = _kept(path, shape)
+        kept = _kept(path, (len(rows), 3, index.tile, index.tile))
         if kept is not None:
-            return kept
-        pixels = _read(index, rows)
-        self.cache_dir.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
-            np.save(file, pixels)
-        return pixels
+            return kept, rows
+        pixels, read = _read(index, rows)
+        if len(read) == len(rows):
+            self.cache_dir.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as file:
+                np.save(file, pixels)
+        return pixels, read
 
 
-def _read(index: TileIndex, rows: np.ndarray) -> np.ndarray:
+def _read(index: TileIndex, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     reader = _opened(str(index.slide_path), index)
     pixels = np.empty((len(rows), 3, index.tile, index.tile), np.uint8)
     places = [index.table[name][rows].tolist() for name in ("x", "y", "width", "height")]
-    for i, (x, y, width, height) in enumerate(zip(*places, strict=True)):
-        pixels[i] = read_tile(reader, x, y, width, height, index.level, index.tile).transpose(2, 0, 1)
-    return pixels
+    read: list[int] = []
+    for row, x, y, width, height in zip(rows.tolist(), *places, strict=True):
+        try:
+            tile = read_tile(reader, x, y, width, height, index.level, index.tile)
+        except SlideError as error:
+            _LOGGER.warning("left out: %s", error)
+            continue
+        pixels[len(read)] = tile.transpose(2, 0, 1)
+        read.append(row)
+    if not read:
+        raise ValueError(f"{index.slide_path}: none of its {len(rows)} tiles can be read: leave the slide out")
+    return pixels[: len(read)], np.array(read, np.int64)
 
 
 def _kept(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -20,7 +20,8 @@ __all__ = ["StandardizedTiles"]
 class StandardizedTiles(TileSource):
     """What :class:`LoadSlideTilesd` and :class:`StandardizeSlideColoursd` give, without the slide in memory.
 
-    A slide is read twice: once for its colours, once for its tiles.
+    A slide is read twice: once for its colours, once for its tiles. Tiles that cannot be decoded are left out, each
+    with a warning.
 
     Args:
         leave_out: tiles with one of these flags are left out, see ``FLAGS``.
@@ -57,9 +58,9 @@ class StandardizedTiles(TileSource):
         Raises:
             ValueError: naming the file, where it is no tile index, or its slide is gone, has changed or cannot be read.
         """
-        tiles = SlideTiles(TileIndex.load(path), self.batch_size, leave_out=self.leave_out)
+        tiles = SlideTiles(TileIndex.load(path), self.batch_size, leave_out=self.leave_out, on_error="skip")
         loader = DataLoader(tiles, batch_size=None, num_workers=self.num_workers)
-        mean, deviation = _colours(batch["image"] for batch in loader)
+        mean, deviation = _colours((batch["image"] for batch in loader), path)
         for batch in loader:
             values = standardized_colours(batch["image"].float() / 255, mean, deviation)
             yield SourceBatch(values, batch["position_um"], batch["tile"])
@@ -78,11 +79,13 @@ class StandardizedTiles(TileSource):
         _opened(str(index.slide_path), index)
 
 
-def _colours(images: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+def _colours(images: Iterable[Tensor], path: str | os.PathLike[str]) -> tuple[Tensor, Tensor]:
     """Mean and deviation of the channels of bytes ``(n, C, P, P)``, as shares of 255; exact however they are cut."""
     counts = torch.zeros((), dtype=torch.int64)
     for image in images:
         counts = counts + torch.stack([torch.bincount(own.flatten(), minlength=256) for own in image.unbind(1)])
+    if not counts.ndim:
+        raise ValueError(f"{path}: none of its tiles can be read: leave the slide out")
     shares, levels = counts.double() / counts.sum(1, keepdim=True), torch.arange(256).double() / 255
     mean = shares @ levels
     deviation = (shares * (levels - mean[:, None]) ** 2).sum(1).sqrt()

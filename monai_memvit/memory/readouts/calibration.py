@@ -11,6 +11,8 @@ from torch import Tensor
 __all__ = ["Calibration", "balanced_weights", "calibrate", "log_loss"]
 
 _PENALTY = 0.02  # on squared offsets: a handful of cases must not move them far
+_OF_A_GROUP = 10.0  # times this, if all cases are of one group; of ten groups the penalty is doubled
+_DOUBT = 1.0  # log loss that a scale twice the usual has to save, with one group
 _STEPS, _HALVINGS = 30, 20
 _FLATTEST = 1e-3  # of the scales: scores that tell nothing give nearly the same to all classes
 
@@ -77,8 +79,11 @@ def log_loss(probabilities: Tensor, labels: Tensor, weights: Tensor) -> float:
 
 
 @torch.no_grad()
-def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, start: float) -> Calibration:
+def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, usual: float, groups: int) -> Calibration:
     """Minimise the log loss plus a small penalty on the offsets by Newton's method; the problem is convex.
+
+    Cases of three patients that are each read without their own say little of a fourth: what they tell of scale and
+    offsets counts the less, the fewer groups they are of.
 
     As in Platt's scaling (1999), true labels count as slightly less than certain, the more so the fewer there are:
     scores that happen to be always right would otherwise get a scale without bound.
@@ -87,7 +92,8 @@ def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, start: float) -> 
         scores: ``(J, C)``, finite.
         labels: ``(J,)`` int64.
         weights: ``(J,)``.
-        start: scale to begin with.
+        usual: scale that is kept to where little is known.
+        groups: how many patients or slides the cases are of.
 
     Returns:
         the best one; its loss is without the penalty.
@@ -97,16 +103,18 @@ def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, start: float) -> 
     doubt = classes / (len(scores) + 2 * classes)
     truth = (1 - doubt) * torch.nn.functional.one_hot(labels, classes).double() + doubt / classes
     design = torch.cat([scores[:, :, None], torch.eye(classes).to(scores).expand(len(scores), -1, -1)], dim=2)
-    ridge = torch.tensor([0.0, *[2 * _PENALTY] * classes]).to(scores)
-    parameters = torch.tensor([start, *[0.0] * classes]).to(scores)
+    offset = 2 * _PENALTY * (1 + _OF_A_GROUP / groups)
+    ridge = torch.tensor([2 * _DOUBT / (groups * usual**2), *[offset] * classes]).to(scores)
+    prior = torch.tensor([usual, *[0.0] * classes]).to(scores)
+    parameters = prior
 
     def objective(trial: Tensor) -> Tensor:
         told = (design @ trial).log_softmax(-1)
-        return -(weights * (truth * told).sum(1)).sum() + (ridge * trial**2).sum() / 2
+        return -(weights * (truth * told).sum(1)).sum() + (ridge * (trial - prior) ** 2).sum() / 2
 
     for _ in range(_STEPS):
         told = (design @ parameters).softmax(-1)
-        slope = torch.einsum("j,jc,jcp->p", weights, told - truth, design) + ridge * parameters
+        slope = torch.einsum("j,jc,jcp->p", weights, told - truth, design) + ridge * (parameters - prior)
         curved = torch.einsum("j,jcp,jc,jcq->pq", weights, design, told, design) + ridge.diag()
         mean = torch.einsum("jc,jcp->jp", told, design)
         curved = curved - torch.einsum("j,jp,jq->pq", weights, mean, mean)

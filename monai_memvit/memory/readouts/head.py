@@ -35,7 +35,8 @@ class HeadReadout:
         calibration = Calibration.none(known, 1.0)
         if told.any():
             importance = balanced_weights(labels[told], known)
-            calibration = calibrate(logits[told], labels[told], importance, 1.0)
+            groups = len(cases.groups[judged][told].unique())
+            calibration = calibrate(logits[told], labels[told], importance, 1.0, groups)
 
         def read(features: Tensor, logits: Tensor) -> Tensor:
             probabilities = calibration(logits)

@@ -18,8 +18,14 @@ from .readout import FittedReadout
 __all__ = ["RidgeReadout"]
 
 _SCALE = 3.0  # one-hot targets: scores lie about 0 and 1
-_USUAL = 0.05  # penalty that serves cases beside which the memory holds those that the weights have learned
-_CAUTION = 0.3  # log loss by which a penalty ten times as large or small must be better, with one judged group
+_USUAL, _USUAL_LEARNED = (
+    1.0,
+    0.05,
+)  # penalties that mostly serve; the latter, where the weights have learned the classes
+_CAUTION, _CAUTION_LEARNED = (
+    1.0,
+    0.3,
+)  # log loss that one ten times as large or small has to save, with one judged group
 _TOGETHER = 4096  # cases of equally large groups that are left out at a time
 
 
@@ -31,9 +37,9 @@ class RidgeReadout:
     Taking in a case or taking one away changes S and B by one term each, so the head is that of a refit at once, and
     forgets as if it had never seen. Probabilities are the softmax of the calibrated scores. Penalty and calibration are
     those of the least log loss of the judged cases, each scored without its own group (in closed form, with the
-    classes' weights as they are). Cases that the weights have learned cannot judge, so the choice may rest on a handful
-    of patients while most of the head does not: the more so, the less it departs from a usual, weak penalty (the
-    rule and its two numbers were found on training patients; see docs/results/memory.md).
+    classes' weights as they are). The fewer groups judge, the less the choice departs from a usual penalty: weak where
+    the weights have learned the classes, and their features tell them apart (the rule and its numbers were found on
+    training patients; see docs/results/memory.md).
 
     Args:
         penalties: to choose from.
@@ -69,11 +75,10 @@ class RidgeReadout:
             labels = cases.labels[judged]
             groups, importance = _groups(weights, cases, judged), balanced_weights(labels, len(weights))
             left_out = [_left_out(head, groups, len(judged)) for head in heads]
-            found = [calibrate(scores, labels, importance, _SCALE) for scores in left_out]
-            doubt = _doubt(cases, judged)
-            best = min(
-                range(len(found)), key=lambda i: found[i].loss + doubt * math.log10(self.penalties[i] / _USUAL) ** 2
-            )
+            count = len(cases.groups[judged].unique())
+            found = [calibrate(scores, labels, importance, _SCALE, count) for scores in left_out]
+            doubts = _doubts(self.penalties, float(cases.learned.double().mean()), count)
+            best = min(range(len(found)), key=lambda i: found[i].loss + doubts[i])
             head, calibration, scores = heads[best], found[best], left_out[best]
 
         def read(features: Tensor, logits: Tensor) -> Tensor:
@@ -83,9 +88,16 @@ class RidgeReadout:
         return FittedReadout(read, calibration(scores), choices)
 
 
-def _doubt(cases: CaseRows, judged: Tensor) -> float:
-    """How much log loss a departure from the usual penalty has to save."""
-    return _CAUTION * float(cases.learned.double().mean()) / len(cases.groups[judged].unique())
+def _doubts(penalties: Sequence[float], learned: float, groups: int) -> list[float]:
+    """How much log loss each penalty has to save against the usual one.
+
+    Args:
+        penalties: to choose from.
+        learned: share of the cases that the weights have learned, and that cannot judge.
+        groups: that judge.
+    """
+    usual, caution = (_USUAL_LEARNED, _CAUTION_LEARNED * learned) if learned else (_USUAL, _CAUTION)
+    return [caution / groups * math.log10(penalty / usual) ** 2 for penalty in penalties]
 
 
 class _Head(NamedTuple):

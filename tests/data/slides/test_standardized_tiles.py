@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from monai_memvit.data.slides import (
     TileOptions,
     index_slide,
 )
+from monai_memvit.data.slides.readers.slide import SlideError
 from monai_memvit.data.slides.tile_index import FLAGS
+from monai_memvit.data.slides.tile_pixels import read_tile
 from monai_memvit.transforms.pathology import StandardizeSlideColoursd
 
 
@@ -68,3 +71,30 @@ def test_what_cannot_be_read_is_told_without_reading_it(indexed: Path) -> None:
     slide.unlink()
     with pytest.raises(ValueError, match=r"slide.tif does not exist"):
         source.check(indexed)
+
+
+def test_a_corrupt_tile_is_left_out_with_a_warning(
+    indexed: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    table = TileIndex.load(indexed).table
+    places = list(zip(table["x"].tolist(), table["y"].tolist()))
+    corrupt = set(places[1:4])
+
+    def read(reader: Any, x: float, y: float, *wanted: Any) -> np.ndarray:
+        if (x, y) in corrupt:
+            raise SlideError(f"{reader.path}: the tile at {x}, {y} cannot be decoded")
+        return read_tile(reader, x, y, *wanted)
+
+    for room in ("load_slide_tiles", "tiles"):
+        monkeypatch.setattr(f"monai_memvit.data.slides.{room}.read_tile", read)
+    tiles = LoadSlideTilesd(leave_out=(), cache_dir=tmp_path / "cache")
+    whole = Compose([tiles, StandardizeSlideColoursd("image")])({"image": indexed})
+    assert sorted(whole["tile"].tolist()) == [0, *range(4, len(places))] and not (tmp_path / "cache").exists()
+    assert caplog.text.count("slide.tif: the tile at") == 3
+    batches = list(StandardizedTiles((), 50).batches(indexed))
+    assert torch.equal(torch.cat([batch.tile for batch in batches]), whole["tile"])
+    torch.testing.assert_close(torch.cat([batch.values for batch in batches]), whole["image"], atol=1e-5, rtol=1e-5)
+    corrupt.update(places)
+    for none in (tiles, lambda item: list(StandardizedTiles(()).batches(item["image"]))):
+        with pytest.raises(ValueError, match="none of its"):
+            none({"image": indexed})

@@ -88,14 +88,14 @@ def test_penalties_must_be_positive(penalties):
         RidgeReadout(penalties)
 
 
-def test_few_judges_beside_learned_cases_keep_to_the_usual_penalty():
+@pytest.mark.parametrize(("marked", "usual", "caution"), [(True, 0.05, 0.3), (False, 1.0, 1.0)])
+def test_few_judges_keep_to_the_usual_penalty(marked, usual, caution):
     cases = _rows(240, 6, 40)
-    learned = cases.groups >= 4
-    judged = (~learned).nonzero()[:, 0]
-    penalties = (1e-5, 0.05, 1e3)
+    judged = (cases.groups < 4).nonzero()[:, 0]
+    learned = (cases.groups >= 4) & marked
+    penalties = (1e-5, 0.05, 1.0, 1e3)
     moments = ClassMoments.of(cases.features, cases.labels, 3)
     alone = {p: RidgeReadout([p]).fit(cases, moments, judged).choices["log_loss"] for p in penalties}
-    few = RidgeReadout(penalties).fit(cases._replace(learned=learned), moments, judged).choices["penalty"]
-    share = float(learned.double().mean())
-    wanted = min(penalties, key=lambda p: alone[p] + 0.3 * share / 4 * math.log10(p / 0.05) ** 2)
-    assert few == wanted == 0.05
+    found = RidgeReadout(penalties).fit(cases._replace(learned=learned), moments, judged).choices["penalty"]
+    weight = caution * (float(learned.double().mean()) if marked else 1) / 4
+    assert found == min(penalties, key=lambda p: alone[p] + weight * math.log10(p / usual) ** 2) == usual

@@ -147,7 +147,7 @@ def mimic(folder: Path) -> None:
         "174f,50414267,10000032,validate\nffff,59999999,10000033,train\n",
     }
     for name, text in files.items():
-        (folder / name).write_bytes(gzip.compress(text.encode()))
+        (folder / name).write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def test_mimic(tmp_path: Path) -> None:

@@ -8,7 +8,13 @@ from typing import Any
 from ..studies.memory_readings import OFF, SHUFFLED
 from ..studies.memory_tables import memory_table
 from ..studies.patient_intervals import finding_figures
-from ..studies.study_tables import compared_runs, difference_cell, figure_cell, patient_differences, runs_of
+from ..studies.study_tables import (
+    compared_runs,
+    figure_cell,
+    figures_and_differences,
+    patient_differences,
+    runs_of,
+)
 from ..tools.tables import markdown_table
 from .film_scores import FilmScores, load_scores
 
@@ -49,23 +55,8 @@ def films_table(rows: list[dict[str, Any]]) -> str:
     Returns:
         two tables; the first has a column per finding where there are several.
     """
-    shown = _METRICS | _findings(rows)
-    lines = [
-        [f"{arm} ({len(runs)})", *(figure_cell(runs, name) for name in shown)]
-        for arm in (*ARMS, SHORTCUT)
-        if (runs := runs_of(rows, arm))
-    ]
-    differences = [
-        [name, *(difference_cell(base, other, metric) for metric in _METRICS)]
-        for name, (base, other) in _comparisons(rows).items()
-    ]
-    heads = [f"{title} [95 % over seeds]" for title in _METRICS.values()]
-    return "\n\n".join(
-        [
-            markdown_table(["arm (seeds)", *shown.values()], lines),
-            markdown_table(["difference, same films (seeds)", *heads], differences),
-        ]
-    )
+    arms, shown = (*ARMS, SHORTCUT), _METRICS | _findings(rows)
+    return figures_and_differences(rows, arms, shown, _comparisons(rows), _METRICS, "same films (seeds)")
 
 
 def _findings(rows: list[dict[str, Any]]) -> dict[str, str]:

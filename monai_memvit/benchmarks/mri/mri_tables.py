@@ -9,9 +9,8 @@ from ..studies.memory_tables import memory_table
 from ..studies.slice_predictions import load_predictions
 from ..studies.study_tables import (
     compared_runs,
-    difference_cell,
     figure_cell,
-    paired_runs,
+    figures_and_differences,
     patient_differences,
     runs_of,
 )
@@ -50,25 +49,8 @@ def slices_table(rows: list[dict[str, Any]]) -> str:
     Returns:
         two tables.
     """
-    shown = _METRICS | _READINGS
-    lines = [
-        [f"{arm} ({len(runs)})", *(figure_cell(runs, name) for name in shown)]
-        for arm in (*ARMS, SHORTCUT)
-        if (runs := runs_of(rows, arm))
-    ]
-    differences = []
-    for base, other in _PAIRS:
-        first, second = paired_runs(runs_of(rows, base), runs_of(rows, other))
-        if first:
-            cells = [difference_cell(first, second, name) for name in _METRICS]
-            differences.append([f"{other} − {base} ({len(first)})", *cells])
-    heads = [f"{title} [95 % over seeds]" for title in _METRICS.values()]
-    return "\n\n".join(
-        [
-            markdown_table(["arm (seeds)", *shown.values()], lines),
-            markdown_table(["difference, same slices (pairs of seeds)", *heads], differences),
-        ]
-    )
+    arms, pairs = (*ARMS, SHORTCUT), compared_runs(rows, _PAIRS)
+    return figures_and_differences(rows, arms, _METRICS | _READINGS, pairs, _METRICS, "same slices (pairs of seeds)")
 
 
 def effect_table(rows: list[dict[str, Any]]) -> str:

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ..studies.slice_predictions import load_predictions
-from ..studies.study_tables import difference_cell, figure_cell, paired_runs, patient_differences, runs_of
-from ..tools.tables import markdown_table
+from ..studies.study_tables import (
+    compared_runs,
+    figures_and_differences,
+    patient_differences,
+)
 
 __all__ = ["ARMS", "patients_table", "slides_table"]
 
@@ -27,22 +30,8 @@ def slides_table(rows: list[dict[str, Any]]) -> str:
     Returns:
         two tables, in percent.
     """
-    lines = [
-        [f"{arm} ({len(runs)})", *(figure_cell(runs, name) for name in _SHOWN)]
-        for arm in ARMS
-        if (runs := runs_of(rows, arm))
-    ]
-    differences = [
-        [name, *(difference_cell(base, other, metric) for metric in _METRICS)]
-        for name, (base, other) in _pairs(rows).items()
-    ]
-    heads = [f"{title} [95 % over seeds]" for title in _METRICS.values()]
-    return "\n\n".join(
-        [
-            markdown_table(["arm (seeds)", *_SHOWN.values()], lines),
-            markdown_table(["difference, same slides (pairs of seeds)", *heads], differences),
-        ]
-    )
+    pairs = compared_runs(rows, _PAIRS)
+    return figures_and_differences(rows, ARMS, _SHOWN, pairs, _METRICS, "same slides (pairs of seeds)")
 
 
 def patients_table(rows: list[dict[str, Any]], out: Path, resamples: int = 1000) -> str:
@@ -56,13 +45,4 @@ def patients_table(rows: list[dict[str, Any]], out: Path, resamples: int = 1000)
     Returns:
         the table, or why there is none.
     """
-    return patient_differences(_pairs(rows), out, load_predictions, {"auc": "AUC"}, resamples)
-
-
-def _pairs(rows: list[dict[str, Any]]) -> dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-    found = {}
-    for base, other in _PAIRS:
-        first, second = paired_runs(runs_of(rows, base), runs_of(rows, other))
-        if first:
-            found[f"{other} − {base} ({len(first)})"] = (first, second)
-    return found
+    return patient_differences(compared_runs(rows, _PAIRS), out, load_predictions, {"auc": "AUC"}, resamples)

@@ -20,6 +20,7 @@ __all__ = [
     "compared_runs",
     "difference_cell",
     "figure_cell",
+    "figures_and_differences",
     "paired_runs",
     "patient_differences",
     "percentages",
@@ -72,7 +73,7 @@ def paired_runs(base: Runs, other: Runs) -> tuple[Runs, Runs]:
 
 
 def compared_runs(
-    rows: Runs, pairs: Iterable[tuple[str, str]], arms: Sequence[str], shortcut: str
+    rows: Runs, pairs: Iterable[tuple[str, str]], arms: Sequence[str] = (), shortcut: str = ""
 ) -> dict[str, tuple[Runs, Runs]]:
     """The runs of either side, by the name of the comparison.
 
@@ -80,7 +81,7 @@ def compared_runs(
         rows: results of finished runs.
         pairs: arms; the first is subtracted from the second, seed by seed.
         arms: each is compared with the shortcut too.
-        shortcut: arm of one run without a seed.
+        shortcut: arm of one run without a seed; empty for none.
 
     Returns:
         what there are runs of.
@@ -140,6 +141,44 @@ def difference_cell(base: Runs, other: Runs, name: str) -> str:
     """
     gain = percentages(other, name) - percentages(base, name)
     return f"{signed(gain)} {interval_of(gain)}".strip()
+
+
+def figures_and_differences(
+    rows: Runs,
+    arms: Iterable[str],
+    shown: Mapping[str, str],
+    pairs: Mapping[str, tuple[Runs, Runs]],
+    metrics: Mapping[str, str],
+    same: str,
+) -> str:
+    """Markdown tables: every arm's figures, then the paired differences with their 95 % intervals over seeds.
+
+    Args:
+        rows: results of finished runs.
+        arms: in the order of the lines; those without a run have none.
+        shown: headings of the first table by the names of the figures.
+        pairs: the runs of either side by the name of the comparison, as of :func:`compared_runs`.
+        metrics: headings of the second table by the names of the figures.
+        same: what the differences are of, for its corner.
+
+    Returns:
+        two tables, in percent.
+    """
+    lines = [
+        [f"{arm} ({len(runs)})", *(figure_cell(runs, name) for name in shown)]
+        for arm in arms
+        if (runs := runs_of(rows, arm))
+    ]
+    differences = [
+        [name, *(difference_cell(base, other, metric) for metric in metrics)] for name, (base, other) in pairs.items()
+    ]
+    heads = [f"{title} [95 % over seeds]" for title in metrics.values()]
+    return "\n\n".join(
+        [
+            markdown_table(["arm (seeds)", *shown.values()], lines),
+            markdown_table([f"difference, {same}", *heads], differences),
+        ]
+    )
 
 
 def patient_differences(

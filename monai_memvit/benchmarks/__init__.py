@@ -10,6 +10,7 @@ __all__ = ["register"]
 # One module per benchmark, each with add_arguments(parser) and run_benchmark(args) -> exit code.
 _BENCHMARKS = {
     "attention": ("attention.attention", "what attention costs as images grow, against its peers"),
+    "case-memory": ("memory.case_memory_cost", "what cases cost that are added after training: time and bytes"),
     "case-study": ("cases.case_study", "what cases are worth that are added to a network after its training"),
     "few-labels": ("cases.few_labels_study", "what a memory of cases adds to a pre-trained network and few labels"),
     "film-study": ("films.film_study", "attentions, masked pre-training and a linear pixel model on chest films"),

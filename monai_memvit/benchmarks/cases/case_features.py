@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...data import atomic_write, load_class_names, load_section
-from ...networks.consulting import ConsultingNetwork
+from ...networks.consulting import ConsultingNetwork, last_linear
 from ...networks.pretrained import load_pretrained
 from ..studies.slice_predictions import load_arrays
 from ..studies.study_runs import run_training, training_job
@@ -200,7 +200,7 @@ def features_of(
         if encoder := settings.get("study_encoder"):
             load_pretrained(network, encoder)
         if body != "pretrained":
-            network.requires_grad_(body == "trained").head.requires_grad_(True)
+            last_linear(network.requires_grad_(body == "trained"))[1].requires_grad_(True)
             run_training(parser)
         found = {"home": _look(parser, network.eval(), parts["home"], "none")}
         asked = [part for part in parts if part != "home"]

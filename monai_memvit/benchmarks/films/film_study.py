@@ -12,6 +12,7 @@ import torch
 from ...data import load_class_names
 from ...metrics import multi_label_summary
 from ..studies.memory_readings import memory_readings
+from ..studies.resnet_arm import resnet_settings
 from ..studies.slice_predictions import predictions_path, save_predictions
 from ..studies.study_runs import (
     add_study_options,
@@ -38,6 +39,14 @@ __all__ = ["add_arguments", "run_benchmark"]
 
 _BLOCKS = "monai_memvit.networks.blocks"
 _SOFTMAX = {"attention": {"_target_": f"{_BLOCKS}.SoftmaxAttention", "_mode_": "callable"}}
+_ONE_RATE = {
+    "optimizer::lr": "@learning_rate",
+    "optimizer::params": {
+        "_target_": "monai_memvit.networks.weight_decay.weight_decay_groups",
+        "network": "@network",
+        "weight_decay": "@weight_decay",
+    },
+}
 _SETTINGS: dict[str, dict[str, Any]] = {
     "softmax": _SOFTMAX,
     "SimA": {"attention": {"_target_": f"{_BLOCKS}.SimaAttention", "_mode_": "callable"}},
@@ -46,6 +55,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "MoViT": _SOFTMAX | {"pool": "cls", "memory_layers": [-1]},
     "plain, late class token": _SOFTMAX | {"pool": "cls", "memory_layers": [], "preset_memory": "similar"},
     "MoViT, similar": _SOFTMAX | {"pool": "cls", "memory_layers": [-1], "preset_memory": "similar"},
+    "resnet": resnet_settings("@in_channels", spare_stem=False) | _ONE_RATE,
 }
 _FINE_TUNED = "sequence norm, pre-trained"
 _EFFORT = ("epochs", "pretrain_epochs")

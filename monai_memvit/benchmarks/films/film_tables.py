@@ -32,11 +32,11 @@ __all__ = [
 
 PRETRAINED = ("sequence norm, pre-trained", "sequence norm, linear probe")
 MEMORIES = (("plain", "MoViT"), ("plain, late class token", "MoViT, similar"))
-ARMS = ("sequence norm", "softmax", "SimA", *PRETRAINED, *(arm for pair in MEMORIES for arm in pair))
+ARMS = ("sequence norm", "softmax", "SimA", *PRETRAINED, *(arm for pair in MEMORIES for arm in pair), "resnet")
 SHORTCUT = "32 × 32 pixels, linear"
 PRETRAINING = "masked pre-training"
 
-_EFFECTS = [*MEMORIES, ("plain", "plain, late class token")]
+_EFFECTS = [*MEMORIES, ("plain", "plain, late class token"), ("plain", "resnet")]
 _PAIRS = [
     ("softmax", "sequence norm"),
     ("SimA", "sequence norm"),

@@ -12,6 +12,7 @@ import torch
 from ...handlers import only_channels
 from ...metrics import classification_summary
 from ..studies.memory_readings import memory_readings
+from ..studies.resnet_arm import resnet_settings
 from ..studies.slice_predictions import SlicePredictions, predict_slices, predictions_path, save_predictions
 from ..studies.study_runs import (
     add_study_options,
@@ -37,6 +38,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "preset_memory": "similar",
     },
     "MoViT, similar, zeros": {"memory_layers": [-1], "sequence_tokens": False, "preset_memory": "similar"},
+    "resnet, zeros": resnet_settings("@in_channels", spare_stem=False) | {"sequence_tokens": False},
 }
 _ALIKE = ("epochs", "section", "overrides", "fingerprint")
 

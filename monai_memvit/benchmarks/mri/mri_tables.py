@@ -25,6 +25,7 @@ ARMS = (
     "MoViT, tokens",
     "plain, late class token, zeros",
     "MoViT, similar, zeros",
+    "resnet, zeros",
 )
 SHORTCUT = "position and brain area"
 
@@ -33,6 +34,7 @@ _EFFECTS = [
     ("plain, tokens", "MoViT, tokens"),
     ("plain, late class token, zeros", "MoViT, similar, zeros"),
     ("plain, zeros", "plain, late class token, zeros"),
+    ("plain, zeros", "resnet, zeros"),
 ]
 _PAIRS = [*_EFFECTS, ("plain, zeros", "plain, tokens")]
 _METRICS = {"auc": "AUC", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}

@@ -17,6 +17,7 @@ from ...data import load_section
 from ...memory import PrototypicalAttentionLearning, memory_layers
 from ..studies.memory_readings import memory_readings
 from ..studies.memory_tables import memory_table
+from ..studies.resnet_arm import resnet_settings
 from ..studies.study_runs import (
     add_study_options,
     overrides_of,
@@ -38,8 +39,14 @@ _ARMS: dict[str, dict[str, Any]] = {
     "movit": {"memory_layers": [-1]},
     "plain, late class token": {"memory_layers": [], "preset_memory": "similar"},
     "movit, similar": {"memory_layers": [-1], "preset_memory": "similar"},
+    "resnet": resnet_settings("@num_channels", spare_stem=True),
 }
-_PAIRS = [("plain", "movit"), ("plain, late class token", "movit, similar"), ("plain", "plain, late class token")]
+_PAIRS = [
+    ("plain", "movit"),
+    ("plain, late class token", "movit, similar"),
+    ("plain", "plain, late class token"),
+    ("plain", "resnet"),
+]
 _METRICS = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "auc": "AUC"}
 _COLOUR = {"colour": "the tested section", "colour, five folds": "five folds of all patients"}
 _ALIKE = ("images", "section", "overrides", "fingerprint")

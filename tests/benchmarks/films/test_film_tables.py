@@ -109,7 +109,7 @@ def test_differences_over_patients(study):
         expected = 100 * (_auc(rows, other).mean() - _auc(rows, base).mean())
         found, low, high = map(float, re.findall(r"[-+][\d.]+", _cells(table, f"{other} − {base} (2)")[1]))
         assert found == pytest.approx(expected, abs=0.006) and low < found < high
-    assert "AUC [95 % over 12 patients]" in table and table.count("\n") == 1 + 7 + 9
+    assert "AUC [95 % over 12 patients]" in table and table.count("\n") == 1 + 8 + 10
 
 
 def test_predictions_that_do_not_belong_together(study, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,12 +12,12 @@ from torch import Tensor
 from .case_rows import CaseRows, no_cases
 from .class_moments import ClassMoments
 from .evidence import CaseEvidence
+from .judging_rows import judging_rows
 from .readouts import FittedReadout, Readout, RidgeReadout
 from .search import ExactSearch
 
 __all__ = ["CaseMemory"]
 
-_JUDGES = 2048  # cases by which choices are made; more make them no better
 _REBUILD = 64  # removals after which the moments are made anew from the rows
 
 
@@ -30,7 +30,8 @@ class CaseMemory(nn.Module):
     and forgets a case as if it had never been there. While it holds no labelled case that is new to the weights it
     gives the network's own logits, to the last bit.
 
-    Rows stand in ascending order of their id; they are the whole state. Moments and choices follow from them.
+    Rows stand in ascending order of their id, classes that the head does not know behind its own in the order of their
+    names: whatever way the cases came and went, the state is that of these cases. Moments and choices follow from it.
 
     Args:
         num_features: F, of what the network's last linear layer takes.
@@ -42,6 +43,10 @@ class CaseMemory(nn.Module):
     Raises:
         ValueError: when ``num_features`` is not positive or a class name is given twice.
     """
+
+    labels: Tensor
+    features: Tensor
+    logits: Tensor
 
     def __init__(
         self,
@@ -117,23 +122,22 @@ class CaseMemory(nn.Module):
             group_ids: of patients or slides ``(N,)`` int64; None makes every case a group of its own.
             learned: whether the weights were fitted to these cases.
             class_names: what the labels mean; None takes the memory's own. Names that the memory does not know yet
-                become new classes, behind the others.
+                become new classes, behind those of the head.
 
         Raises:
             ValueError: when shapes do not fit, a value is not finite, a label has no class, or an id is stored already
-                or given twice; the memory is then as before.
+                or given twice, like a class name; the memory is then as before.
         """
         labels = torch.full_like(ids, -1) if labels is None else labels
         groups = ids if group_ids is None else group_ids
+        features, logits = features.float(), logits.float()
         self._check(ids, features, logits, labels, groups)
         names, labels = self._translated(labels, class_names)
         marks = torch.full_like(ids, bool(learned), dtype=torch.bool)
         # Plain tensors: a MetaTensor would carry its file name, which may name a patient, into every checkpoint.
-        plain = (t.detach().as_subclass(Tensor) for t in (ids, groups, labels, marks, features.float(), logits.float()))
-        new = CaseRows(*plain)
-        self.class_names = names
+        new = CaseRows(*(t.detach().as_subclass(Tensor) for t in (ids, groups, labels, marks, features, logits)))
+        self._name_classes(names)
         if self._moments is not None:
-            self._moments = self._moments.widened(len(names))
             self._moments.add(new.features.to(self.features), new.labels.to(self.labels))
         self._store(self.rows.joined(new))
 
@@ -164,16 +168,18 @@ class CaseMemory(nn.Module):
         return int(gone.sum())
 
     def _forget_empty_classes(self) -> None:
-        head = self.head_classes
-        labels = self.rows.labels
-        left = [k < head or bool((labels == k).any()) for k in range(len(self.class_names))]
-        if all(left):
+        used = {self.class_names[k] for k in self.labels.unique().tolist() if k >= 0}
+        self._name_classes([n for k, n in enumerate(self.class_names) if k < self.head_classes or n in used])
+
+    def _name_classes(self, names: list[str]) -> None:
+        """Give the classes these names, in this order; what has no name any more has no case either."""
+        if names == self.class_names:
             return
-        places = torch.tensor(left).cumsum(0).sub(1).to(labels)
-        self.labels = torch.where(labels >= 0, places[labels.clamp(min=0)], labels)
-        self.class_names = [name for name, kept in zip(self.class_names, left) if kept]
+        places = [names.index(name) if name in names else -1 for name in self.class_names]
+        self.labels = torch.tensor([*places, -1]).to(self.labels)[self.labels]
         if self._moments is not None:
-            self._moments = ClassMoments(self._moments.gram[torch.tensor(left)])
+            self._moments = self._moments.moved(places, len(names))
+        self.class_names = names
 
     def rebuild(self) -> None:
         """Make everything that follows from the rows anew: then not even rounding tells of removed cases."""
@@ -222,8 +228,16 @@ class CaseMemory(nn.Module):
         if self._fitted is None:
             told = self.rows.labelled
             cases = self.rows if told.all() else self.rows.where(told)
-            self._fitted = self.readout.fit(cases, self.moments, _judges(cases))
+            self._fitted = self.readout.fit(cases, self.moments, judging_rows(cases))
         return self._fitted
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> CaseMemory:
+        """Moved to another device, what follows from the rows is made anew there; the rows keep their precision."""
+        whole = self.features, self.logits
+        super()._apply(fn, recurse)
+        self.features, self.logits = (rows.to(self.features.device) for rows in whole)
+        self.rebuild()
+        return self
 
     def _store(self, rows: CaseRows) -> None:
         for name, column in zip(CaseRows._fields, rows):
@@ -251,10 +265,13 @@ class CaseMemory(nn.Module):
     def _translated(self, labels: Tensor, class_names: Sequence[str] | None) -> tuple[list[str], Tensor]:
         """All class names, and the labels as indices into them."""
         given = list(self.class_names if class_names is None else class_names)
+        if len({*given}) != len(given):
+            raise ValueError(f"class names must be distinct, got {given}.")
         if len(labels) and (int(labels.min()) < -1 or int(labels.max()) >= len(given)):
             raise ValueError(f"labels lie in {int(labels.min())} ... {int(labels.max())}, but the classes are {given}.")
-        used = [name for i, name in enumerate(given) if (labels == i).any() and name not in self.class_names]
-        names = [*self.class_names, *used]
+        head, later = self.class_names[: self.head_classes], self.class_names[self.head_classes :]
+        used = [name for i, name in enumerate(given) if (labels == i).any()]
+        names = [*head, *sorted({*later, *used} - {*head})]
         places = torch.tensor(
             [names.index(name) if name in names else -1 for name in given] + [-1], device=labels.device
         )
@@ -273,30 +290,27 @@ class CaseMemory(nn.Module):
         Raises:
             ValueError: when the memory was made for other classes, weights or another preparation.
         """
+        self._check_origin(state)
+        self.network, self.preparation = state["network"] or self.network, state["preparation"] or self.preparation
+        self.class_names = list(state["class_names"])
+
+    def _check_origin(self, state: Mapping[str, Any]) -> None:
         for name in ("network", "preparation"):
             saved, own = state[name], getattr(self, name)
             if saved and own and saved != own:
                 raise ValueError(
                     f"the memory belongs to another {name} ({saved[:12]}…, not {own[:12]}…): make it anew."
                 )
-            setattr(self, name, saved or own)
         if list(state["class_names"])[: self.head_classes] != self.class_names[: self.head_classes]:
             raise ValueError(f"the memory was made for classes {state['class_names']}, not {self.class_names}.")
-        self.class_names = list(state["class_names"])
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Takes the size of the saved memory."""
+        """Takes the size of the saved memory; none of its cases where it does not belong here."""
+        if prefix + "_extra_state" in state_dict:
+            self._check_origin(state_dict[prefix + "_extra_state"])
         for name in CaseRows._fields:
             saved = state_dict.get(prefix + name)
             if saved is not None and saved.shape[1:] == getattr(self, name).shape[1:]:
                 setattr(self, name, getattr(self, name).new_empty(saved.shape))
         super()._load_from_state_dict(state_dict, prefix, *args)
         self.rebuild()
-
-
-def _judges(cases: CaseRows) -> Tensor:
-    """Rows of cases that the weights have not seen, spread evenly where there are many."""
-    rows = (~cases.learned).nonzero()[:, 0]
-    if len(rows) <= _JUDGES:
-        return rows
-    return rows[torch.linspace(0, len(rows) - 1, _JUDGES, device=rows.device).long()]

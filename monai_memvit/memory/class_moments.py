@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -60,14 +62,18 @@ class ClassMoments:
         """
         self._accumulate(features, labels, -1.0)
 
-    def widened(self, classes: int) -> ClassMoments:
-        """The same with room for new classes.
+    def moved(self, places: Sequence[int], classes: int) -> ClassMoments:
+        """The same with the classes in another order.
 
         Args:
-            classes: at least as many as there are.
+            places: of each class in that order; -1 leaves one out.
+            classes: how many there are then; those that no class moves to have no case.
         """
-        more = self.gram.new_zeros(classes - len(self.gram), *self.gram.shape[1:])
-        return ClassMoments(torch.cat([self.gram, more]))
+        gram = self.gram.new_zeros(classes, *self.gram.shape[1:])
+        for old, new in enumerate(places):
+            if new >= 0:
+                gram[new] = self.gram[old]
+        return ClassMoments(gram)
 
     def class_weights(self, balanced: bool) -> Tensor:
         """Weight of a case of each class.

@@ -110,18 +110,52 @@ def test_order_and_portions_of_adding_do_not_matter(memory):
 @pytest.mark.parametrize("by", ["ids", "group_ids"])
 def test_a_forgotten_case_was_never_there(memory, by):
     pure, asked = CaseMemory(F, NAMES), torch.randn(9, F, generator=torch.Generator().manual_seed(0))
+    logits = torch.zeros(9, 3, dtype=torch.float64)  # answers have their type
     pure.extend(**_cases(40))
-    before = memory(asked, torch.zeros(9, 3))
+    before = memory(asked, logits)
     new = _cases(12, seed=5)
     memory.extend(**new)
-    assert (memory(asked, torch.zeros(9, 3)) - before).abs().max() > 1e-4
+    assert (memory(asked, logits) - before).abs().max() > 1e-4
     assert memory.remove(**{by: new[by]}) == 12
     assert _same(memory, pure)
     torch.testing.assert_close(memory.moments.gram, pure.moments.gram, rtol=0, atol=1e-9)
-    torch.testing.assert_close(memory(asked, torch.zeros(9, 3)), before, rtol=0, atol=1e-6)
+    torch.testing.assert_close(memory(asked, logits), before, rtol=0, atol=1e-9)
     memory.rebuild()
     assert torch.equal(memory.moments.gram, pure.moments.gram)
-    torch.testing.assert_close(memory(asked, torch.zeros(9, 3)), pure(asked, torch.zeros(9, 3)), rtol=0, atol=1e-6)
+    torch.testing.assert_close(memory(asked, logits), pure(asked, logits), rtol=0, atol=1e-12)
+
+
+def test_new_classes_stand_in_the_order_of_their_names_however_they_came(memory):
+    """Also when the case that came first with a class is forgotten: the state must not tell that it was there."""
+    first, cysts, others = _cases(1, seed=20), _cases(5, seed=21), _cases(4, seed=22)
+    for cases, name in ((first, "lymphoma"), (cysts, "cyst"), (others, "lymphoma")):
+        memory.extend(**(cases | {"labels": torch.zeros_like(cases["labels"])}), class_names=[name])
+        assert len(memory.moments.counts) == len(memory.class_names)  # from here on they follow the rows
+    memory.remove(first["ids"])
+    pure = CaseMemory(F, NAMES)
+    pure.extend(**_cases(40))
+    for cases, name in ((others, "lymphoma"), (cysts, "cyst")):
+        pure.extend(**(cases | {"labels": torch.zeros_like(cases["labels"])}), class_names=[name])
+    assert memory.class_names == pure.class_names == [*NAMES, "cyst", "lymphoma"]
+    assert _same(memory, pure)
+    torch.testing.assert_close(memory.moments.gram, pure.moments.gram, rtol=0, atol=1e-9)
+
+
+def test_a_new_class_of_one_patient_does_not_cost_the_known_ones():
+    """Without its patient such a class cannot be told; were it judged, its offset would drown the others."""
+    memory, asked = CaseMemory(F, NAMES), _cases(300, seed=8)
+    memory.extend(**_cases(60))
+    alone = _recall(memory, asked)
+    new = _cases(12, seed=3)
+    new["features"] = 0.7 * new["features"] + torch.tensor([0.0, 0, 0, 1.4, 0, 0])
+    new |= {"labels": torch.zeros(12, dtype=torch.int64), "group_ids": torch.full((12,), 999)}
+    memory.extend(**new, class_names=["metastasis"])
+    assert _recall(memory, asked) > alone - 0.02
+
+
+def _recall(memory: CaseMemory, asked: dict[str, torch.Tensor]) -> float:
+    told = memory(asked["features"], asked["logits"]).argmax(1)
+    return float((told == asked["labels"]).double().mean())
 
 
 @pytest.mark.parametrize("gone", ["metastasis", "cyst"])
@@ -158,6 +192,16 @@ def test_no_name_of_a_file_comes_along(memory):
     case["features"] = MetaTensor(case["features"], meta={"filename_or_obj": "/patients/doe.dcm"})
     memory.extend(**case)
     assert type(memory.features) is torch.Tensor
+
+
+@pytest.mark.parametrize("change", [lambda m: m.half(), lambda m: m.double(), lambda m: m.to("cpu")])
+def test_a_change_of_type_leaves_rows_and_answers_as_they_are(memory, change):
+    asked, before = torch.randn(4, F), CaseMemory(F, NAMES)
+    before.load_state_dict(memory.state_dict())
+    told = memory(asked, torch.zeros(4, 3))
+    change(memory)
+    assert _same(memory, before) and memory.features.dtype == torch.float32
+    torch.testing.assert_close(memory(asked, torch.zeros(4, 3)), told)
 
 
 # similar cases
@@ -203,13 +247,17 @@ def test_comes_back_whole_from_a_file_of_plain_content(memory):
 @pytest.mark.parametrize("digest", ["network", "preparation"])
 def test_a_memory_of_other_weights_is_refused(memory, digest):
     setattr(memory, digest, "0123")
+    other = CaseMemory(F, NAMES, **{digest: "4567"})
     with pytest.raises(ValueError, match=f"another {digest}"):
-        CaseMemory(F, NAMES, **{digest: "4567"}).load_state_dict(memory.state_dict())
+        other.load_state_dict(memory.state_dict())
+    assert len(other) == 0 and not other.consulted
 
 
 def test_a_memory_of_other_classes_is_refused(memory):
+    other = CaseMemory(F, ["a", "b", "c"])
     with pytest.raises(ValueError, match="made for classes"):
-        CaseMemory(F, ["a", "b", "c"]).load_state_dict(memory.state_dict())
+        other.load_state_dict(memory.state_dict())
+    assert len(other) == 0 and other.class_names == ["a", "b", "c"]
 
 
 def test_a_memory_of_other_features_is_refused(memory):
@@ -229,6 +277,8 @@ def test_a_memory_of_other_features_is_refused(memory):
         ({"group_ids": torch.zeros(3, dtype=torch.int64)}, "shapes"),
         ({"features": torch.full((4, F), float("nan"))}, "not finite"),
         ({"logits": torch.full((4, 3), float("inf"))}, "not finite"),
+        ({"features": torch.full((4, F), 1e300, dtype=torch.float64)}, "not finite"),
+        ({"class_names": ["a", "x", "x"]}, "distinct"),
         ({"labels": torch.tensor([0, 1, 2, 3])}, "labels lie in 0 ... 3"),
         ({"labels": torch.tensor([0, 1, 2, -2])}, "labels lie in -2"),
         ({"ids": torch.tensor([900, 901, 902, 3])}, "stored already, the first: 3"),

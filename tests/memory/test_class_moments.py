@@ -42,6 +42,8 @@ def test_class_weights_give_every_class_that_is_there_the_same():
     assert moments.class_weights(balanced=False).tolist() == [1, 0, 1, 0]
 
 
-def test_new_classes_have_no_cases():
-    moments = ClassMoments.of(torch.randn(8, 3), torch.zeros(8, dtype=torch.int64), 1).widened(3)
-    assert moments.counts.tolist() == [8, 0, 0]
+def test_classes_change_places_and_new_ones_have_no_cases():
+    features, labels = torch.randn(8, 3), torch.arange(8) % 3
+    moved = ClassMoments.of(features, labels, 3).moved([2, -1, 0], 4)
+    wanted = ClassMoments.of(features, torch.tensor([2, -1, 0])[labels], 4)
+    assert torch.equal(moved.gram, wanted.gram) and moved.counts.tolist() == [2, 0, 3, 0]

@@ -62,7 +62,9 @@ class NeighbourReadout:
         """
         classes = len(moments.counts)
         weights = balanced_weights(cases.labels[judged], classes)
-        found = self._found(cases, cases.features[judged], max(self.neighbours), cases.groups[judged])
+        keys = cases.features[:, None]  # one tensor for all searches, of which the search keeps the lengths
+        own = cases.groups[judged, None], cases.groups
+        found = self._found(keys, cases.features[judged], max(self.neighbours), own)
         tried = []
         for k, temperature in product(self.neighbours, self.temperatures):
             held_out = self._vote(*found, cases.labels, k, temperature, classes)
@@ -71,17 +73,19 @@ class NeighbourReadout:
         loss, k, temperature, held_out = min(tried, key=lambda t: t[0]) if len(judged) else tried[len(tried) // 2]
 
         def read(features: Tensor, logits: Tensor) -> Tensor:
-            return self._vote(*self._found(cases, features, k), cases.labels, k, temperature, classes)
+            return self._vote(*self._found(keys, features, k), cases.labels, k, temperature, classes)
 
         return FittedReadout(read, held_out, {"neighbours": k, "temperature": temperature, "log_loss": loss})
 
-    def _found(self, cases: CaseRows, features: Tensor, k: int, groups: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Cosines and rows ``(B, k')`` of the most similar cases, best first."""
-        keys, parts = cases.features[:, None], []
+    def _found(
+        self, keys: Tensor, features: Tensor, k: int, groups: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Cosines and rows ``(B, k')`` of the most similar cases, best first; none of the asked case's own group."""
+        parts = []
         for start in range(0, max(1, len(features)), _TOGETHER):
-            part = features[start : start + _TOGETHER, None, None].float()
-            own = None if groups is None else groups[start : start + _TOGETHER, None] == cases.groups
-            parts.append(self.search(part, keys, k, own, cosine=True))
+            part = slice(start, start + _TOGETHER)
+            own = None if groups is None else groups[0][part] == groups[1]
+            parts.append(self.search(features[part, None, None].float(), keys, k, own, cosine=True))
         cosines, rows = (torch.cat(column)[:, 0, 0] for column in zip(*parts))
         return cosines, rows
 

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from ..case_rows import CaseRows
 from ..class_moments import ClassMoments, augmented
 from .calibration import Calibration, balanced_weights, calibrate
+from .left_out import LinearHead, left_out_scores
 from .readout import FittedReadout
 
 __all__ = ["RidgeReadout"]
 
 _SCALE = 3.0  # one-hot targets: scores lie about 0 and 1
-_USUAL, _USUAL_LEARNED = (
-    1.0,
-    0.05,
-)  # penalties that mostly serve; the latter, where the weights have learned the classes
-_CAUTION, _CAUTION_LEARNED = (
-    1.0,
-    0.3,
-)  # log loss that one ten times as large or small has to save, with one judged group
-_TOGETHER = 4096  # cases of equally large groups that are left out at a time
+# Penalties that mostly serve; the second where the weights have learned the classes.
+_USUAL, _USUAL_LEARNED = 1.0, 0.05
+# Log loss that a penalty ten times as large or small has to save, where one group judges.
+_CAUTION, _CAUTION_LEARNED = 1.0, 0.3
 
 
 class RidgeReadout:
@@ -64,20 +58,21 @@ class RidgeReadout:
         Args:
             cases: those with a class.
             moments: of these.
-            judged: rows ``(J,)``; without any, the middle penalty is taken.
+            judged: rows ``(J,)``; without any, the usual penalty is taken.
         """
-        weights = moments.class_weights(self.balanced)
+        weights, learned = moments.class_weights(self.balanced), float(cases.learned.double().mean())
         heads = [_head(moments, weights, penalty) for penalty in self.penalties]
         if not len(judged):
-            head, calibration = heads[len(heads) // 2], Calibration.none(len(weights), _SCALE)
+            doubts = _doubts(self.penalties, learned, 1)
+            head, calibration = heads[doubts.index(min(doubts))], Calibration.none(len(weights), _SCALE)
             scores = weights.new_empty(0, len(weights))
         else:
             labels = cases.labels[judged]
-            groups, importance = _groups(weights, cases, judged), balanced_weights(labels, len(weights))
-            left_out = [_left_out(head, groups, len(judged)) for head in heads]
+            importance = balanced_weights(labels, len(weights))
+            left_out = left_out_scores(heads, weights, cases, judged)
             count = len(cases.groups[judged].unique())
             found = [calibrate(scores, labels, importance, _SCALE, count) for scores in left_out]
-            doubts = _doubts(self.penalties, float(cases.learned.double().mean()), count)
+            doubts = _doubts(self.penalties, learned, count)
             best = min(range(len(found)), key=lambda i: found[i].loss + doubts[i])
             head, calibration, scores = heads[best], found[best], left_out[best]
 
@@ -100,13 +95,7 @@ def _doubts(penalties: Sequence[float], learned: float, groups: int) -> list[flo
     return [caution / groups * math.log10(penalty / usual) ** 2 for penalty in penalties]
 
 
-class _Head(NamedTuple):
-    weight: Tensor  # (F + 1, K)
-    inverse: Tensor  # (S + p t I)^-1
-    penalty: float
-
-
-def _head(moments: ClassMoments, weights: Tensor, penalty: float) -> _Head:
+def _head(moments: ClassMoments, weights: Tensor, penalty: float) -> LinearHead:
     gram = torch.einsum("c,cij->ij", weights, moments.gram)
     targets = (weights[:, None] * moments.gram[:, -1]).T
     count = gram[-1, -1]
@@ -114,54 +103,5 @@ def _head(moments: ClassMoments, weights: Tensor, penalty: float) -> _Head:
     variance = (gram.diagonal()[:-1] / count - mean**2).mean().clamp(min=torch.finfo(torch.float64).tiny)
     added = torch.full_like(gram.diagonal(), float(penalty * variance * count))
     added[-1] = 1e-9 * variance * count  # keeps a matrix without any case of use from being singular
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram + added.diag()))
-    return _Head(inverse @ targets, inverse, penalty)
-
-
-class _Groups(NamedTuple):
-    """Patients or slides with equally many cases, of whom there are judged ones."""
-
-    features: Tensor  # (G, n, F + 1)
-    weighted: Tensor
-    truth: Tensor  # (G, n, K), one-hot
-    places: Tensor  # (G, n) of the cases among the judged; -1 where a case is not
-
-
-def _groups(weights: Tensor, cases: CaseRows, judged: Tensor) -> list[_Groups]:
-    rows = torch.isin(cases.groups, cases.groups[judged]).nonzero()[:, 0]
-    rows = rows[cases.groups[rows].argsort(stable=True)]
-    sizes = cases.groups[rows].unique_consecutive(return_counts=True)[1]
-    first = sizes.cumsum(0) - sizes
-    places = torch.full_like(cases.groups, -1)
-    places[judged] = torch.arange(len(judged), device=places.device)
-    found = []
-    for size in sizes.unique().tolist():
-        alike = rows[first[sizes == size, None] + torch.arange(size, device=rows.device)]
-        for part in alike.split(max(1, _TOGETHER // size)):
-            features = augmented(cases.features[part].flatten(0, 1)).unflatten(0, part.shape)
-            labels = cases.labels[part]
-            truth = one_hot(labels, len(weights)).double()
-            found.append(_Groups(features, features * weights[labels][..., None], truth, places[part]))
-    return found
-
-
-def _left_out(head: _Head, groups: list[_Groups], count: int) -> Tensor:
-    """Scores of the judged cases by heads that have not seen their groups.
-
-    With X a group, V its weights and ``A^-1`` the inverse of all, the inverse without it is ``A^-1 + A^-1 X^T (V^-1 -
-    X A^-1 X^T)^-1 X A^-1`` (Woodbury), so that its scores are ``Y - (I - X A^-1 X^T V)^-1 (Y - X W)``; where the group
-    is larger than a case has features, the smaller system of the features is solved.
-    """
-    scores = head.weight.new_empty(count, head.weight.shape[1])
-    for group in groups:
-        seen, size = group.features @ head.inverse, group.features.shape[1:]
-        if size[0] < size[1]:
-            rest = torch.eye(size[0]).to(seen) - seen @ group.weighted.mT
-            told = group.truth - torch.linalg.solve(rest, group.truth - group.features @ head.weight)
-        else:
-            rest = torch.eye(size[1]).to(seen) - seen.mT @ group.weighted
-            others = head.weight - head.inverse @ (group.weighted.mT @ group.truth)
-            told = group.features @ torch.linalg.solve(rest, others)
-        wanted = group.places >= 0
-        scores[group.places[wanted]] = told[wanted]
-    return scores
+    system = gram + added.diag()
+    return LinearHead(torch.cholesky_solve(targets, torch.linalg.cholesky(system)), system, targets, penalty)

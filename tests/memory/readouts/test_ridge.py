@@ -77,9 +77,13 @@ def test_the_penalty_is_that_of_the_least_held_out_loss():
     assert RidgeReadout([*losses]).fit(rows, moments, judged).choices["penalty"] == min(losses, key=losses.get)
 
 
-def test_without_a_judge_the_middle_penalty_is_taken():
+@pytest.mark.parametrize(("learned", "usual"), [(False, 1.0), (True, 0.05)])
+def test_without_a_judge_the_usual_penalty_is_taken(learned, usual):
     rows = _rows(20, 5, 4)
-    assert _fit(rows, 3.0, torch.empty(0, dtype=torch.int64)).choices["penalty"] == 3.0
+    rows = rows._replace(learned=torch.full((20,), learned))
+    moments = ClassMoments.of(rows.features, rows.labels, 3)
+    found = RidgeReadout([1e-4, 0.05, 1.0, 1e4]).fit(rows, moments, torch.empty(0, dtype=torch.int64))
+    assert found.choices["penalty"] == usual
 
 
 @pytest.mark.parametrize("penalties", [[], [1.0, 0.0]])

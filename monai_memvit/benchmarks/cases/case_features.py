@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,6 @@ from torch import Tensor
 from ...data import atomic_write, load_class_names, load_section
 from ...networks.consulting import ConsultingNetwork, last_linear
 from ...networks.pretrained import load_pretrained
-from ..studies.slice_predictions import load_arrays
 from ..studies.study_runs import run_training, training_job
 from .case_shifts import SHIFTS
 
@@ -23,7 +23,6 @@ __all__ = [
     "CaseFeatures",
     "case_class_names",
     "chosen_cases",
-    "encoder_of",
     "features_of",
     "home_and_other",
     "home_and_site",
@@ -89,8 +88,14 @@ def home_and_other(data: Path, other: Path, section: str, seed: int, cases: int,
         items of ``home``, ``site``, ``test`` (the site's other patients) and ``home test``.
 
     Raises:
-        ValueError: when there are too few cases of a class.
+        ValueError: when there are too few cases of a class, or the hospitals' classes differ.
     """
+    names = {folder: case_class_names(folder / "datalist.json") for folder in (data, other)}
+    if names[data] != names[other]:
+        raise ValueError(
+            f"{data} has the classes {names[data]}, {other} has {names[other]}: prepare both with the same classes in "
+            "the same order."
+        )
     found = home_and_site(data, section, seed, cases, False, without)
     items = [
         item for name in ("training", "validation", "test") for item in load_section(other / "datalist.json", name)
@@ -158,41 +163,33 @@ def _label(item: Mapping[str, Any]) -> int:
     return int(item["label"] if "label" in item else item["labels"][0])
 
 
-def encoder_of(folder: Path, seed: int) -> Path:
-    """The pre-trained weights that a seed begins with.
-
-    Args:
-        folder: of ``*.pt``; where there are fewer than seeds, they serve in turns.
-        seed: of the run.
-
-    Returns:
-        one of them.
-
-    Raises:
-        ValueError: when there is none.
-    """
-    files = sorted(folder.glob("*.pt"))
-    if not files:
-        raise ValueError(f"{folder} has no *.pt: give the folder of the pre-trained weights.")
-    return files[seed % len(files)]
-
-
 def features_of(
-    path: Path, bundle: Path, settings: dict[str, Any], parts: Mapping[str, Items], shifts: Sequence[str], body: str
+    path: Path,
+    bundle: Path,
+    settings: dict[str, Any],
+    parts: Mapping[str, Items],
+    shifts: Sequence[str],
+    body: str,
+    made_of: Mapping[str, Any],
 ) -> dict[str, CaseFeatures]:
     """Train a bundle's network on the home's cases, and look at all cases as they are and as other sites see them.
 
     Args:
-        path: ``npz`` that keeps what was found; read where it exists.
+        path: ``npz`` that keeps what was found, and what it was made of; read where it exists.
         bundle: folder of the bundle.
         settings: of its ``train.yaml``; ``seed`` among them.
         parts: see :func:`home_and_site`; only ``home`` must be there.
         shifts: of ``case_shifts.SHIFTS``; ``"none"`` among them.
         body: ``"trained"``; ``"frozen"``: the head alone is trained; ``"pretrained"``: nothing is.
+        made_of: settings of the study, as JSON knows them, which decide on all of the above but the shifts.
 
     Returns:
         ``home``, and ``<part>/<shift>`` of all other parts.
+
+    Raises:
+        ValueError: when ``path`` was made of something else, or lacks a shift.
     """
+    made_of = {**made_of, "body": body}
     if not path.exists():
         parser = training_job(bundle, "validation", dict(settings), reports=[])
         parser["train"]["dataset"]["data"] = [dict(item) for item in parts["home"]]
@@ -205,10 +202,12 @@ def features_of(
         found = {"home": _look(parser, network.eval(), parts["home"], "none")}
         asked = [part for part in parts if part != "home"]
         found |= {f"{part}/{s}": _look(parser, network, parts[part], s) for part in asked for s in shifts}
-        _save(path, found)
-    arrays = load_arrays(path)
-    names = sorted({name.rsplit("/", 1)[0] for name in arrays})
-    return {name: CaseFeatures(*(arrays[f"{name}/{field}"] for field in CaseFeatures._fields)) for name in names}
+        _save(path, found, made_of)
+    found = _load(path, made_of)
+    missing = [name for part in parts if part != "home" for s in shifts if (name := f"{part}/{s}") not in found]
+    if missing:
+        raise _other_features(path, f"has nothing of {', '.join(missing)}")
+    return found
 
 
 @torch.no_grad()
@@ -233,11 +232,30 @@ def _look(parser: Any, network: torch.nn.Module, items: Items, shift: str) -> Ca
     return CaseFeatures(features, logits, *(torch.tensor(column) for column in columns))
 
 
-def _save(path: Path, found: Mapping[str, CaseFeatures]) -> None:
+def _save(path: Path, found: Mapping[str, CaseFeatures], made_of: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {f"{part}/{name}": t.numpy() for part, cases in found.items() for name, t in cases._asdict().items()}
     with atomic_write(path) as file:
-        np.savez(file, **arrays)
+        np.savez(file, made_of=np.array(json.dumps(made_of)), **arrays)
+
+
+def _load(path: Path, made_of: Mapping[str, Any]) -> dict[str, CaseFeatures]:
+    with np.load(path, allow_pickle=False) as arrays:
+        if "made_of" not in arrays.files:
+            raise _other_features(path, "does not tell what it was made of")
+        kept = json.loads(str(arrays["made_of"]))
+        other = sorted(name for name in {*kept, *made_of} if kept.get(name) != made_of.get(name))
+        if other:
+            raise _other_features(path, f"was made with another {', '.join(other)}")
+        parts = dict.fromkeys(name.rsplit("/", 1)[0] for name in arrays.files if "/" in name)
+        return {
+            part: CaseFeatures(*(torch.from_numpy(arrays[f"{part}/{field}"]) for field in CaseFeatures._fields))
+            for part in parts
+        }
+
+
+def _other_features(path: Path, why: str) -> ValueError:
+    return ValueError(f"{path} {why}: give another --out, or delete this file to have it made anew.")
 
 
 def chosen_cases(cases: CaseFeatures, per_class: int, seed: int) -> CaseFeatures:

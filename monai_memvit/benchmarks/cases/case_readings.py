@@ -25,7 +25,8 @@ def read_cases(
 
     Args:
         arm: one of ``READINGS``.
-        home: cases that the network was trained on.
+        home: cases that the network was trained on; logits of a class that it was never taught are minus infinity,
+            of all cases.
         added: cases of the site, which it was not.
         asked: cases to be told.
         class_names: of all labels.
@@ -40,16 +41,27 @@ def _network(home: CaseFeatures, added: CaseFeatures, asked: CaseFeatures, names
     return asked.logits.double().softmax(-1)
 
 
+def _untold(cases: CaseFeatures) -> Tensor:
+    """Classes that the network was never taught ``(K,)``: their logit is minus infinity."""
+    return cases.logits.isneginf().any(0)
+
+
 def _memory(readout: Callable[[], Readout], with_home: bool = True, shuffled: bool = False) -> Callable[..., Tensor]:
     def read(home: CaseFeatures, added: CaseFeatures, asked: CaseFeatures, names: Sequence[str]) -> Tensor:
-        memory = CaseMemory(home.features.shape[1], names, readout())
+        taught = (~_untold(asked)).nonzero()[:, 0]
+        memory = CaseMemory(home.features.shape[1], [names[k] for k in taught], readout())
         if with_home:
-            memory.extend(home.ids, home.features, home.logits, home.labels, home.groups, learned=True)
+            logits = home.logits[:, taught]
+            memory.extend(home.ids, home.features, logits, home.labels, home.groups, learned=True, class_names=names)
         order = torch.arange(len(added.labels))
         if shuffled:
             order = torch.randperm(len(order), generator=torch.Generator().manual_seed(0))
-        memory.extend(added.ids, added.features, added.logits, added.labels[order], added.groups)
-        return memory(asked.features, asked.logits).double().softmax(-1)
+        labels = added.labels[order]
+        memory.extend(added.ids, added.features, added.logits[:, taught], labels, added.groups, class_names=names)
+        told = torch.zeros(len(asked.labels), len(names), dtype=torch.float64)
+        places = [names.index(name) for name in memory.class_names]
+        told[:, places] = memory(asked.features, asked.logits[:, taught]).double().softmax(-1)
+        return told
 
     return read
 
@@ -87,9 +99,15 @@ def _prototypes(home: CaseFeatures, added: CaseFeatures, asked: CaseFeatures, na
 
 
 def _cache(home: CaseFeatures, added: CaseFeatures, asked: CaseFeatures, names: Sequence[str]) -> Tensor:
-    """Logits plus a cache of cases, as training-free Tip-Adapter adds them (Zhang et al. 2022: alpha 1, beta 5.5)."""
+    """Logits plus a cache of cases, as training-free Tip-Adapter adds them (Zhang et al. 2022: alpha 1, beta 5.5).
+
+    A class that the network was never taught starts from the least of a case's logits.
+    """
+    untold = _untold(asked)
+    least = asked.logits[:, ~untold].amin(1, keepdim=True)
+    logits = torch.where(untold, least, asked.logits)
     affinity = torch.exp(-5.5 * (1 - normalize(asked.features, dim=1) @ normalize(added.features, dim=1).T))
-    return (asked.logits + affinity @ one_hot(added.labels, len(names)).float()).double().softmax(-1)
+    return (logits + affinity @ one_hot(added.labels, len(names)).float()).double().softmax(-1)
 
 
 def _mixture() -> Readout:

@@ -12,24 +12,29 @@ import torch
 from ...data import load_fingerprint
 from ...metrics import one_against_rest_auc
 from ..studies.patient_intervals import run_figures
+from ..studies.slice_predictions import SlicePredictions, predictions_path, save_predictions
 from ..studies.study_runs import add_study_options, overrides_of, run_study, study_settings
-from .case_features import (
-    CaseFeatures,
-    case_class_names,
-    chosen_cases,
-    encoder_of,
-    features_of,
-    home_and_other,
-    home_and_site,
-)
+from .case_encoders import encoder_of, encoders_digest
+from .case_features import CaseFeatures, case_class_names, chosen_cases, features_of, home_and_other, home_and_site
 from .case_picture import draw_gains
 from .case_readings import READINGS, read_cases
 from .case_shifts import SHIFTS
-from .case_tables import case_table, gap_table
+from .case_tables import case_table, gap_table, patients_table
 
 __all__ = ["add_arguments", "run_benchmark"]
 
-_ALIKE = ("home_cases", "section", "screen", "body", "new_class", "other", "overrides", "fingerprint")
+_ALIKE = (
+    "home_cases",
+    "section",
+    "screen",
+    "body",
+    "new_class",
+    "other",
+    "bundle",
+    "encoders",
+    "overrides",
+    "fingerprint",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,10 +78,11 @@ def run_benchmark(args: argparse.Namespace) -> int:
         exit code 0.
 
     Raises:
-        ValueError: when ``--out`` holds runs of other settings, or ``--new-class`` is no class.
+        ValueError: when ``--out`` holds runs of other settings, ``--new-class`` is no class, or the two hospitals do
+            not have the same ones.
     """
     rows = run_study(args, _settings, _ALIKE, _plan, _work)
-    for table in (case_table(rows), gap_table(rows)):
+    for table in (case_table(rows), gap_table(rows), patients_table(rows, args.out)):
         print(table, end="\n\n")
     if args.picture:
         draw_gains(rows, "network alone", str(args.picture))
@@ -88,6 +94,9 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     if args.new_class and args.new_class not in names:
         raise ValueError(f"--new-class {args.new_class}: name one of {', '.join(names)}.")
     known = {"home_cases": args.home_cases, "screen": args.screen, "body": args.body, "new_class": args.new_class}
+    known |= {"bundle": args.bundle.resolve().name}
+    if args.encoders:
+        known |= {"encoders": encoders_digest(args.encoders)}
     if args.other:
         known |= {"other": load_fingerprint(args.other / "datalist.json")}
     return study_settings(args.data, args.section, args.override, {}) | known
@@ -104,12 +113,16 @@ def _plan(args: argparse.Namespace, settings: dict[str, Any]) -> Iterator[dict[s
 
 def _work(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, Any]:
     names = case_class_names(args.data / "datalist.json")
-    found = _features(args, run["seed"], names)
+    found = _features(args, run, names)
     added = chosen_cases(found[f"site/{run['shift']}"], run["added"], run["seed"])
     figures: dict[str, Any] = {"cases": len(found["home"].labels) + len(added.labels)}
     at_home = found.get("home test/none", found["test/none"])
     for place, asked in {"site": found[f"test/{run['shift']}"], "home": at_home}.items():
         told = read_cases(run["arm"], found["home"], added, asked, names)
+        if place == "site":
+            every = torch.ones_like(asked.labels, dtype=torch.bool)
+            said = SlicePredictions(told.float(), asked.labels, asked.groups, every)
+            save_predictions(predictions_path(args.out, run), said)
         scores = run_figures(told[:, None], asked.labels)
         figures |= {f"{place}_{name}": float(value[0]) for name, value in scores.items()}
         if args.new_class:
@@ -118,8 +131,8 @@ def _work(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, Any]:
     return figures
 
 
-def _features(args: argparse.Namespace, seed: int, names: list[str]) -> dict[str, CaseFeatures]:
-    new = names.index(args.new_class) if args.new_class else -1
+def _features(args: argparse.Namespace, run: dict[str, Any], names: list[str]) -> dict[str, CaseFeatures]:
+    new, seed = names.index(args.new_class) if args.new_class else -1, run["seed"]
     common = seed, args.home_cases
     if args.other:
         parts = home_and_other(args.data, args.other, args.section, *common, new)
@@ -130,16 +143,16 @@ def _features(args: argparse.Namespace, seed: int, names: list[str]) -> dict[str
     if args.encoders:
         settings |= {"study_encoder": str(encoder_of(args.encoders, seed))}
     path = args.out.with_name(f"{args.out.stem}_features") / f"{seed}.npz"
-    found = features_of(
-        path, args.bundle, settings, parts, ["none", *(s for s in args.shifts if s != "none")], args.body
-    )
+    shifts = ["none", *(s for s in args.shifts if s != "none")]
+    made_of = {name: run[name] for name in (*_ALIKE, "seed") if name in run}
+    found = features_of(path, args.bundle, settings, parts, shifts, args.body, made_of)
     return {part: _without(cases, new) for part, cases in found.items()}
 
 
 def _without(cases: CaseFeatures, new: int) -> CaseFeatures:
-    """The logit of a class that was never trained is what the network cannot say."""
+    """The network gives no probability to a class that it was never taught."""
     if new < 0:
         return cases
     logits = cases.logits.clone()
-    logits[:, new] = torch.finfo(logits.dtype).min / 4
+    logits[:, new] = -torch.inf
     return cases._replace(logits=logits)

@@ -10,13 +10,14 @@ from typing import Any
 from ...data import load_section
 from ..studies.patient_intervals import run_figures
 from ..studies.study_runs import add_study_options, overrides_of, run_study, study_settings
-from .case_features import CaseFeatures, case_class_names, encoder_of, features_of, home_and_site
+from .case_encoders import encoder_of, encoders_digest
+from .case_features import CaseFeatures, case_class_names, features_of, home_and_site
 from .few_labels_readings import WAYS, FewLabels, read_few_labels
 from .few_labels_tables import gain_table, way_table
 
 __all__ = ["add_arguments", "run_benchmark"]
 
-_ALIKE = ("section", "screen", "overrides", "fingerprint")
+_ALIKE = ("section", "screen", "bundle", "encoders", "overrides", "fingerprint")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +57,8 @@ def run_benchmark(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
-    return study_settings(args.data, args.section, args.override, {}) | {"screen": args.screen}
+    known = {"screen": args.screen, "bundle": args.bundle.resolve().name, "encoders": encoders_digest(args.encoders)}
+    return study_settings(args.data, args.section, args.override, {}) | known
 
 
 def _plan(args: argparse.Namespace, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -68,13 +70,14 @@ def _plan(args: argparse.Namespace, settings: dict[str, Any]) -> Iterator[dict[s
 
 
 def _work(args: argparse.Namespace, run: dict[str, Any]) -> dict[str, Any]:
-    cases = _cases(args, run["seed"], run["labelled"])
+    cases = _cases(args, run)
     told = read_few_labels(run["arm"], cases, len(case_class_names(args.data / "datalist.json")))
     figures = {name: float(value[0]) for name, value in run_figures(told[:, None], cases.asked.labels).items()}
     return figures | {"patients": len(cases.labelled.groups.unique())}
 
 
-def _cases(args: argparse.Namespace, seed: int, size: int) -> FewLabels:
+def _cases(args: argparse.Namespace, run: dict[str, Any]) -> FewLabels:
+    seed, size, alike = run["seed"], run["labelled"], {name: run[name] for name in _ALIKE}
     encoder, folder = encoder_of(args.encoders, seed), args.out.with_name(f"{args.out.stem}_features")
     settings: dict[str, Any] = {
         "dataset_dir": str(args.data),
@@ -84,8 +87,9 @@ def _cases(args: argparse.Namespace, seed: int, size: int) -> FewLabels:
     settings |= {"memory_layers": [], "seed": seed} | overrides_of(args.override)
     parts = home_and_site(args.data, args.section, seed, size, args.screen, -1)
     every = {"home": load_section(args.data / "datalist.json", "training"), "test": parts["test"]}
-    seen = features_of(folder / f"{encoder.stem}.npz", args.bundle, settings, every, ["none"], "pretrained")
-    tuned = features_of(folder / f"{seed}_{size}.npz", args.bundle, settings, parts, ["none"], "trained")
+    seen = features_of(folder / f"{encoder.stem}.npz", args.bundle, settings, every, ["none"], "pretrained", alike)
+    drawn = alike | {"seed": seed, "labelled": size}
+    tuned = features_of(folder / f"{seed}_{size}.npz", args.bundle, settings, parts, ["none"], "trained", drawn)
     frozen, test = seen["home"], seen["home" if args.screen else "test/none"]
     return FewLabels(
         labelled=_of(frozen, tuned["home"]),

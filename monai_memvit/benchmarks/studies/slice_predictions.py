@@ -77,12 +77,12 @@ def predictions_path(out: Path, run: dict[str, Any]) -> Path:
 
     Args:
         out: the study's JSON lines.
-        run: ``arm``, and ``seed`` where it has one.
+        run: ``arm``; and ``seed``, ``shift`` and ``added`` where it has them.
 
     Returns:
         in the folder ``<stem of out>_predictions`` beside them.
     """
-    words = [str(run["seed"])] if "seed" in run else []
+    words = [str(run[name]) for name in ("seed", "shift", "added") if name in run]
     name = "_".join([*words, *re.findall(r"\w+", run["arm"])])
     return out.with_name(f"{out.stem}_predictions") / f"{name}.npz"
 

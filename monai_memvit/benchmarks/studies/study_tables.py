@@ -205,14 +205,18 @@ def patient_differences(
     Raises:
         ValueError: when the predictions of some runs are missing, or are not of the same images.
     """
-    wanted = {_key(row): row for sides in pairs.values() for side in sides for row in side}
-    if not wanted or not predictions_path(out, next(iter(wanted.values()))).parent.exists():
+    paths = {
+        name: ([predictions_path(out, row) for row in base], [predictions_path(out, row) for row in other])
+        for name, (base, other) in pairs.items()
+    }
+    wanted = [path for sides in paths.values() for side in sides for path in side]
+    if not wanted or not wanted[0].parent.exists():
         return f"No intervals over patients: there are no runs to compare, or no predictions of them beside {out}."
-    found = {key: load(predictions_path(out, row)) for key, row in wanted.items()}
+    found = {path: load(path) for path in dict.fromkeys(wanted)}
     first = _same_images(found, out)
     intervals = patient_intervals(
-        {key: predictions.probabilities for key, predictions in found.items()},
-        {name: ([_key(row) for row in base], [_key(row) for row in other]) for name, (base, other) in pairs.items()},
+        {path: predictions.probabilities for path, predictions in found.items()},
+        paths,
         first.labels,
         first.groups,
         resamples,
@@ -223,15 +227,13 @@ def patient_differences(
     return markdown_table(["difference, mean over seeds (seeds)", *heads], lines)
 
 
-def _key(row: dict[str, Any]) -> tuple[int | None, str]:
-    return row.get("seed"), row["arm"]
-
-
-def _same_images(found: Mapping[Any, Predictions], out: Path) -> Predictions:
+def _same_images(found: Mapping[Path, Predictions], out: Path) -> Predictions:
     first = next(iter(found.values()))
-    for key, other in found.items():
+    for path, other in found.items():
         if not torch.equal(first.labels, other.labels) or not torch.equal(first.groups, other.groups):
-            raise ValueError(f"{out}: the predictions of {key} are of other images: repeat the study with a new --out.")
+            raise ValueError(
+                f"{out}: the predictions in {path.name} are of other images: repeat the study with a new --out."
+            )
     return first
 
 

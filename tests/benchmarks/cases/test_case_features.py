@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
+
+import numpy as np
 import pytest
 import torch
 
 from monai_memvit.__main__ import main
-from monai_memvit.benchmarks.cases.case_features import CaseFeatures, case_class_names, chosen_cases, home_and_site
+from monai_memvit.benchmarks.cases.case_features import (
+    CaseFeatures,
+    _save,
+    case_class_names,
+    chosen_cases,
+    features_of,
+    home_and_other,
+    home_and_site,
+)
 from monai_memvit.data import load_section
 
 
@@ -66,3 +78,60 @@ def test_smaller_choices_are_parts_of_larger_ones():
 
 def test_where_a_class_has_fewer_all_of_it_are_taken():
     assert len(chosen_cases(_cases(10), 100, 0).ids) == 10
+
+
+def test_half_of_another_hospitals_patients_are_added(data):
+    parts = home_and_other(data, data, "test", 0, 12, -1)
+    site, test = (_patients(parts[name]) for name in ("site", "test"))
+    assert not site & test and abs(len(site) - len(test)) <= 1 and len(site | test) == 16
+    assert _patients(parts["home test"]) == _patients(load_section(data / "datalist.json", "test"))
+
+
+def test_hospitals_have_the_same_classes_in_the_same_order(data, tmp_path):
+    names = case_class_names(data / "datalist.json")
+    told = json.loads((data / "datalist.json").read_text()) | {"class_names": names[::-1]}
+    (tmp_path / "datalist.json").write_text(json.dumps(told))
+    wanted = f"{data} has the classes {names}, {tmp_path} has {names[::-1]}"
+    with pytest.raises(ValueError, match=re.escape(wanted)):
+        home_and_other(data, tmp_path, "test", 0, 12, -1)
+
+
+MADE_OF = {"home_cases": 12, "overrides": {"batch_size": 4}, "fingerprint": "a"}
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Features that need no network to be made."""
+    path = tmp_path / "study_features" / "0.npz"
+    found = {"home": _cases(6), "site/none": _cases(4), "site/stain": _cases(4)}
+    _save(path, found, MADE_OF | {"body": "trained"})
+    return path
+
+
+def _kept(path, shifts=("none",), body="trained", **changed):
+    return features_of(path, path, {}, {"home": [], "site": []}, shifts, body, MADE_OF | changed)
+
+
+def test_features_are_made_once(kept):
+    found = _kept(kept, ["none", "stain"])
+    assert [*found] == ["home", "site/none", "site/stain"]
+    assert all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(found["home"], _cases(6)))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"home_cases": 13}, {"overrides": {}}, {"fingerprint": "b"}, {"body": "frozen"}, {"encoders": "c"}]
+)
+def test_features_of_other_settings_are_refused(kept, changed):
+    with pytest.raises(ValueError, match=rf"0\.npz was made with another {[*changed][0]}: give another --out, or del"):
+        _kept(kept, **changed)
+
+
+def test_features_that_lack_a_shift_are_refused(kept):
+    with pytest.raises(ValueError, match=r"0\.npz has nothing of site/coil: give another --out, or delete"):
+        _kept(kept, ["none", "stain", "coil"])
+
+
+def test_features_of_unknown_origin_are_refused(kept):
+    np.savez(kept, **{f"home/{name}": column.numpy() for name, column in _cases(3)._asdict().items()})
+    with pytest.raises(ValueError, match=r"0\.npz does not tell what it was made of: give another --out, or delete"):
+        _kept(kept)

@@ -9,7 +9,8 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestCentroid
 
 from monai_memvit.benchmarks.cases.case_features import CaseFeatures
-from monai_memvit.benchmarks.cases.case_readings import READINGS, read_cases
+from monai_memvit.benchmarks.cases.case_readings import READINGS, _mixture, read_cases
+from monai_memvit.memory import CaseMemory
 
 NAMES = ["a", "b", "c"]
 
@@ -68,10 +69,41 @@ def test_the_cache_adds_to_the_logits_what_a_loop_adds():
     np.testing.assert_allclose(told[7], np.exp(logits) / np.exp(logits).sum(), atol=1e-5)
 
 
-def test_a_class_that_only_added_cases_have_is_told():
-    home = HOME.where(HOME.labels < 2)
-    home = home._replace(logits=home.logits.clone())
-    for cases in (home, ADDED, ASKED):
-        cases.logits[:, 2] = torch.finfo(torch.float32).min / 4
-    told = read_cases("memory, ridge", home, ADDED, ASKED, NAMES).argmax(1)
-    assert (told == 2)[ASKED.labels == 2].float().mean() > 0.8
+def _taught_without(new: int) -> tuple[CaseFeatures, CaseFeatures, CaseFeatures]:
+    """Home, added and asked cases of a network that was never taught a class."""
+    logits = [torch.where(torch.arange(3) == new, -torch.inf, cases.logits) for cases in (HOME, ADDED, ASKED)]
+    home, added, asked = (cases._replace(logits=t) for cases, t in zip((HOME, ADDED, ASKED), logits))
+    return home.where(home.labels != new), added, asked
+
+
+@pytest.mark.parametrize("arm", ["memory, ridge", "memory, neighbours", "memory, mixture", "refitted head"])
+@pytest.mark.parametrize("new", [0, 1, 2])
+def test_a_class_that_only_added_cases_have_is_told(arm, new):
+    told = read_cases(arm, *_taught_without(new), NAMES).argmax(1)
+    assert (told == new)[ASKED.labels == new].float().mean() > 0.8
+    assert (told == ASKED.labels).float().mean() > 0.8
+
+
+def test_the_network_alone_gives_a_class_it_was_not_taught_no_probability():
+    assert (read_cases("network alone", *_taught_without(1), NAMES)[:, 1] == 0).all()
+
+
+def test_a_memory_of_a_new_class_is_that_of_a_network_without_it():
+    """As in deployment: the head has two logits, and the added cases bring the third class."""
+    home, added, asked = _taught_without(1)
+    memory = CaseMemory(6, ["a", "c"], _mixture())
+    known = home.logits[:, [0, 2]], added.logits[:, [0, 2]], asked.logits[:, [0, 2]]
+    memory.extend(home.ids, home.features, known[0], home.labels // 2, home.groups, learned=True)
+    memory.extend(added.ids, added.features, known[1], added.labels, added.groups, class_names=NAMES)
+    assert memory.class_names == ["a", "c", "b"]
+    told = read_cases("memory, mixture", home, added, asked, NAMES)
+    torch.testing.assert_close(told[:, [0, 2, 1]], memory(asked.features, known[2]).double().exp(), rtol=0, atol=1e-5)
+
+
+def test_the_cache_begins_a_new_class_at_the_least_logit():
+    home, added, asked = _taught_without(1)
+    least = asked.logits.clone()
+    least[:, 1] = torch.minimum(asked.logits[:, 0], asked.logits[:, 2])
+    told = read_cases("cache", home, added, asked, NAMES)
+    wanted = read_cases("cache", home, added, asked._replace(logits=least), NAMES)
+    assert torch.equal(told, wanted) and ((told.argmax(1) == 1) & (asked.labels == 1)).any()

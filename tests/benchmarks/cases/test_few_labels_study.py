@@ -32,10 +32,13 @@ def test_a_tiny_study_runs_once_and_reports(tmp_path, capsys):
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["arm"] for row in rows] == arms and all(0 <= row["auc"] <= 1 for row in rows)
     assert "memory, ridge (1)" in capsys.readouterr().out
+    out.unlink()
+    assert main(["benchmark", "few-labels", *words, "--override", "max_epochs=2", "--arms", *arms]) == 2
+    assert "0.npz was made with another overrides: give another --out" in capsys.readouterr().err
 
 
 def test_encoders_must_be_there(tmp_path, capsys):
     (tmp_path / "datalist.json").write_text("{}")
     words = [str(tmp_path), "--bundle", str(BUNDLE), "--encoders", str(tmp_path), "--out", str(tmp_path / "x.jsonl")]
     assert main(["benchmark", "few-labels", *words]) == 2
-    assert capsys.readouterr().err
+    assert f"{tmp_path} has no *.pt" in capsys.readouterr().err

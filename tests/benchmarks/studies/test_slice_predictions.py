@@ -87,7 +87,8 @@ def test_a_file_gives_back_what_was_written(tmp_path):
 
 def test_runs_have_files_of_their_own():
     runs = [{"seed": s, "arm": a} for s in (0, 1) for a in ("a, b", "b, a")] + [{"arm": "a, b"}]
-    assert len({predictions_path(Path("x.jsonl"), run) for run in runs}) == 5
+    runs += [{"seed": 0, "shift": s, "added": n, "arm": "a, b"} for s in ("none", "stain") for n in (5, 10)]
+    assert len({predictions_path(Path("x.jsonl"), run) for run in runs}) == 9
 
 
 def test_a_part_of_them():

@@ -33,7 +33,8 @@ def add_cases(
     """Extend a case memory, and tell what the network says before and after of cases that are not in it.
 
     A case is left out, and reported, when it cannot be read, or when its image is one that the network was trained on,
-    that stands in a section to judge on, or that was given before.
+    that stands in a section to judge on, or that was given before. Patients of whom the memory holds a case, or takes
+    one in, do not judge (see :func:`~.judged_sets.judged_sets`).
 
     Args:
         choice: the network.
@@ -62,10 +63,14 @@ def add_cases(
     sound = [item for item in items if item["sample_id"] not in gone]
     if not sound:
         raise ValueError(f"{datalist}: no case is left to add, the first: {left_out[0].message}.")
-    judged = judged_sets(trained, datalist, site, judged_section)
+    learned_from = trained.trained_on if with_training and not len(memory) else []
+    held = {*memory.groups.tolist(), *(item["group_id"] for item in (*learned_from, *sound))}
+    judged, not_judged = judged_sets(trained, datalist, site, judged_section, held)
     before = [told_by(memory, cases) for cases in judged]
-    if with_training and not len(memory):
-        _extend(memory, look_at(trained, trained.trained_on), trained.home.class_names, learned=True)
+    if learned_from:
+        training = look_at(trained, learned_from)
+        _extend(memory, training, trained.home.class_names, learned=True)
+        left_out += unreadable_cases(training.unreadable, site_keys(trained.home))
     added = look_at(trained, sound)
     begun = perf_counter()
     _extend(memory, added, site.class_names)
@@ -78,9 +83,8 @@ def add_cases(
     save_memory(memory, choice.memory_path)
     learned = int(memory.learned.sum())
     counts = len(added.ids), learned, len(memory) - learned
-    return MemoryReport(
-        choice.memory_path, "added", *counts, memory.class_names, judgements, choices, seconds, left_out
-    )
+    names = memory.class_names
+    return MemoryReport(choice.memory_path, "added", *counts, names, judgements, choices, seconds, left_out, not_judged)
 
 
 def _extend(memory: CaseMemory, cases: SeenCases, class_names: Sequence[str], learned: bool = False) -> None:

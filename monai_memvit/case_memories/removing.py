@@ -29,6 +29,8 @@ def remove_cases(
 ) -> MemoryReport:
     """Forget cases, and tell what the network says before and after of cases that are judged on.
 
+    Patients of whom the memory held a case do not judge (see :func:`~.judged_sets.judged_sets`).
+
     Args:
         choice: the network.
         datalist: of the cases; without ids and groups all of the section are removed.
@@ -53,7 +55,8 @@ def remove_cases(
     named = [_numbers(site, "sample", ids), _numbers(site, "group", groups)]
     if datalist is not None and not ids and not groups:
         named[0] = [item["sample_id"] for item in load_section(datalist, section)]
-    judged = judged_sets(trained, datalist, site, judged_section)
+    held = set(memory.groups.tolist())
+    judged, not_judged = judged_sets(trained, datalist, site, judged_section, held)
     before = [told_by(memory, cases) for cases in judged]
     begun = perf_counter()
     removed = memory.remove(*(torch.tensor(numbers, dtype=torch.int64) for numbers in named))
@@ -66,7 +69,10 @@ def remove_cases(
     save_memory(memory, choice.memory_path)
     learned = int(memory.learned.sum())
     counts = removed, learned, len(memory) - learned
-    return MemoryReport(choice.memory_path, "removed", *counts, memory.class_names, judgements, choices, seconds)
+    names = memory.class_names
+    return MemoryReport(
+        choice.memory_path, "removed", *counts, names, judgements, choices, seconds, not_judged=not_judged
+    )
 
 
 def _numbers(site: Datalist | None, kind: str, words: Sequence[str]) -> list[int]:

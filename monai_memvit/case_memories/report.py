@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..data import atomic_write_json
 from .judging import Judgement
 
-__all__ = ["LeftOut", "MemoryReport"]
+__all__ = ["LeftOut", "MemoryReport", "NotJudged"]
 
 
 class LeftOut(NamedTuple):
@@ -26,6 +26,28 @@ class LeftOut(NamedTuple):
     sample_id: int
     cause: str
     message: str
+
+
+class NotJudged(NamedTuple):
+    """What was kept out of a judged set, because the memory has cases of the same patients, before or after.
+
+    Args:
+        name: of the set.
+        cases: how many were kept out.
+        groups: of how many patients or slides.
+        left: how many cases are left to judge on.
+    """
+
+    name: str
+    cases: int
+    groups: int
+    left: int
+
+    def __str__(self) -> str:
+        whose = f"{self.cases} case(s) of {self.groups} patient(s) who have cases in the memory, before or after"
+        if self.left:
+            return f"{self.name}: judged without {whose}"
+        return f"{self.name}: NOT JUDGED, for all it has are {whose}"
 
 
 @dataclass(frozen=True)
@@ -43,6 +65,7 @@ class MemoryReport:
         choices: what the read-out chose on the memory's own cases.
         seconds: by what they were spent on.
         left_out: cases that were not added.
+        not_judged: what was kept out of the judged sets; one per set that it concerns.
     """
 
     path: Path
@@ -55,6 +78,7 @@ class MemoryReport:
     choices: dict[str, float]
     seconds: dict[str, float]
     left_out: Sequence[LeftOut] = field(default=())
+    not_judged: Sequence[NotJudged] = field(default=())
 
     def content(self) -> dict[str, Any]:
         """Everything but names, for a JSON file."""
@@ -65,6 +89,7 @@ class MemoryReport:
             "cases": {"learned": self.learned, "new": self.new},
             "class_names": list(self.class_names),
             "judged": [judgement.content() for judgement in self.judgements],
+            "not_judged": [kept_out._asdict() for kept_out in self.not_judged],
             "choices": choices,
             "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
             "left_out": [{"sample_id": case.sample_id, "cause": case.cause} for case in self.left_out],
@@ -92,6 +117,7 @@ class MemoryReport:
                 f"{self.changed} case(s) {self.done}, {len(self.left_out)} left out: {self.path}",
                 self._held(),
                 *(table if self.judgements else ["judged on nothing: no section of patients is left to judge on"]),
+                *map(str, self.not_judged),
                 f"seconds: {spent}",
             ]
         )

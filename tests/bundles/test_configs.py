@@ -130,6 +130,17 @@ def test_operating_points_are_chosen_on_validation_whatever_lies_below() -> None
     assert [h["_target_"].split(".")[-1] for h in parser["validate::handlers"]][-1] == "ChooseOperatingPoints"
 
 
+@pytest.mark.parametrize("name", ["histology", "glioma"])
+def test_no_figures_are_taken_on_patients_of_the_case_memory(name: str) -> None:
+    parser = ConfigParser()
+    parser.read_config([str(BUNDLES[name] / "configs" / f"{config}.yaml") for config in ("train", "evaluate")])
+    (saver,) = [h for h in parser["validate::handlers"] if h["_target_"].endswith("SimilarCasesSaver")]
+    assert saver["held_out"] == "@validate::dataset::data"
+    parser.read_config(str(BUNDLES[name] / "configs" / "inference.yaml"))
+    (saver,) = [h for h in parser["handlers"] if h["_target_"].endswith("SimilarCasesSaver")]
+    assert saver["queries"] == "@inference_cases" and "held_out" not in saver, "a known patient may come again"
+
+
 def test_tables_with_names_are_not_tracked_unless_asked_for() -> None:
     for bundle in BUNDLES.values():
         parser = ConfigParser()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from monai_memvit.case_memories import BundleChoice, add_cases
+from monai_memvit.case_memories import BundleChoice, add_cases, remove_cases
 from monai_memvit.data import Datalist, load_section
 from monai_memvit.networks.consulting import load_case_memory
 from monai_memvit.networks.nets import MoViT
@@ -82,6 +82,53 @@ def test_a_second_section_extends_and_the_same_cases_are_refused(choice: BundleC
     assert set(stored(choice)["ids"].tolist()) == {*first.tolist(), *ids_of(site, "validation")}
 
 
+def test_cases_of_the_old_site_that_are_added_do_not_judge(
+    choice: BundleChoice, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = folder / "home" / "datalist.json"
+    items = Datalist.load(home).sections["validation"]
+    patients = {item["group_id"] for item in items}
+    with caplog.at_level(logging.INFO):
+        report = add_cases(choice, home, section="validation", judge_on="test")
+    assert [(judged.name, judged.cases) for judged in report.judgements] == [("home, test", len(ids_of(home, "test")))]
+    told = {"name": "home, validation (old site)", "cases": len(items), "groups": len(patients), "left": 0}
+    assert report.content()["not_judged"] == [told]
+    counted = f"{len(items)} case(s) of {len(patients)} patient(s)"
+    assert f"home, validation (old site): NOT JUDGED, for all it has are {counted}" in str(report)
+    for item in items:
+        assert str(item["group_id"]) in caplog.text and item["sample_key"] not in caplog.text
+        assert item["sample_key"] not in json.dumps(report.content()) + str(report)
+
+
+def test_cases_that_were_added_before_do_not_judge(choice: BundleChoice, folder: Path, site: Path) -> None:
+    add_cases(choice, site, section="validation")
+    report = add_cases(choice, site)
+    assert [judged.name for judged in report.judgements] == ["home, validation (old site)"]
+    assert [(kept_out.name, kept_out.left) for kept_out in report.not_judged] == [("site, validation", 0)]
+    remove_cases(choice, site)
+    add_cases(choice, folder / "home" / "datalist.json", section="validation")
+    nothing = add_cases(choice, site)
+    assert not nothing.judgements and len(nothing.not_judged) == 2
+    assert "judged on nothing" in str(nothing) and str(nothing).count("NOT JUDGED") == 2
+
+
+def test_no_case_judges_whose_patient_is_in_the_memory_by_another(choice: BundleChoice, site: Path) -> None:
+    items = load_section(site, "validation")
+    kept = items[0]
+    add_cases(choice, site, section="validation")
+    remove_cases(choice, ids=[str(item["sample_id"]) for item in items[1:]])
+    report = add_cases(choice, site)
+    others = sum(item["group_id"] != kept["group_id"] for item in items)
+    judged = report.judgements[0]
+    assert (judged.name, judged.cases, judged.groups) == (
+        "site, validation",
+        others,
+        len({item["group_id"] for item in items}) - 1,
+    )
+    assert report.not_judged == [("site, validation", len(items) - others, 1, others)]
+    assert f"judged without {len(items) - others} case(s) of 1 patient(s)" in str(report)
+
+
 def test_unknown_classes_are_refused_by_name_or_become_new_ones(choice: BundleChoice, site: Path) -> None:
     change(site, lambda content: content.update(class_names=["fibroblast", "mitosis", "epithelial", "other"]))
     with pytest.raises(ValueError, match=r"does not know: mitosis \(\d+\); it knows fibroblast, inflammatory"):
@@ -125,6 +172,21 @@ def test_an_unreadable_image_is_reported_and_the_rest_done(choice: BundleChoice,
     report = add_cases(choice, site)
     assert [(case.sample_id, case.cause) for case in report.left_out] == [(torn["sample_id"], "unreadable")]
     assert report.changed == len(load_section(site, "training")) - 1
+
+
+def test_an_unreadable_image_of_the_training_is_reported(
+    choice: BundleChoice, folder: Path, site: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = folder / "home" / "datalist.json"
+    torn, key = load_section(home, "training")[3], Datalist.load(home).sections["training"][3]["sample_key"]
+    Path(torn["image"]).write_bytes(b"torn")
+    with caplog.at_level(logging.INFO):
+        report = add_cases(choice, site)
+    (case,) = report.left_out
+    assert (case.sample_id, case.cause) == (torn["sample_id"], "unreadable") and f": {key}: " in case.message
+    assert f"case {torn['sample_id']}: unreadable" in caplog.text and key not in caplog.text
+    assert report.learned == len(ids_of(home, "training")) - 1
+    assert report.changed == len(ids_of(site, "training"))
 
 
 @pytest.mark.parametrize(

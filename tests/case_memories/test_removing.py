@@ -34,6 +34,19 @@ def test_a_removed_section_was_never_there(choice: BundleChoice, site: Path) -> 
     assert (again.before, again.after) == (home.after, home.before)
 
 
+def test_patients_who_were_in_the_memory_do_not_judge(choice: BundleChoice, site: Path) -> None:
+    add_cases(choice, site, section="validation")
+    extended = add_cases(choice, site)
+    count = len(Datalist.load(site).sections["validation"])
+    report = remove_cases(choice, site)
+    assert [judged.name for judged in report.judgements] == ["home, validation (old site)"]
+    assert report.not_judged == extended.not_judged and "site, validation: NOT JUDGED" in str(report)
+    assert [(kept_out["cases"], kept_out["left"]) for kept_out in report.content()["not_judged"]] == [(count, 0)]
+    last = remove_cases(choice, site, section="validation", judge_on="test")
+    assert [judged.name for judged in last.judgements] == ["site, test", "home, validation (old site)"]
+    assert not last.not_judged
+
+
 @pytest.mark.parametrize("readable", [True, False])
 def test_a_patient_is_removed_by_key_or_number(choice: BundleChoice, site: Path, readable: bool) -> None:
     add_cases(choice, site)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import warnings
 
 import pytest
 import torch
@@ -83,6 +84,25 @@ def test_a_memory_of_other_weights_is_refused(make_evaluator, network, cases, tm
     with pytest.raises(ValueError, match=r"belongs to the weights .* add the cases anew"):
         _rows(make_evaluator, network, cases, tmp_path / "b", checkpoint=str(weights))
     assert not (tmp_path / "b").exists()
+
+
+def test_an_evaluation_on_patients_of_the_memory_is_refused(make_evaluator, network, items, cases, tmp_path):
+    """Items 0 to 8 are in the memory, so of patients 4 and 5 the first is known by another case."""
+    message = r"1 of the 2 patient\(s\) or slide\(s\).*another section.*--case_memory ''.*memory remove"
+    with pytest.raises(ValueError, match=message):
+        _rows(make_evaluator, network, cases, tmp_path / "a", held_out=items[9:])
+    assert not (tmp_path / "a").exists()
+    assert len(_rows(make_evaluator, network, cases, tmp_path / "b", held_out=items[10:], picture_rows=0)) == 12
+
+
+def test_known_patients_are_told_at_inference(make_evaluator, network, items, cases, tmp_path):
+    queries = [item | {"image": str(cases[item["sample_id"]].image)} for item in items]
+    with pytest.warns(UserWarning, match=r"cases of 5 of the 6 patient\(s\)"):
+        rows = _rows(make_evaluator, network, cases, tmp_path / "a", queries=queries, picture_rows=0)
+    assert len(rows) == 12
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*case memory holds")
+        _rows(make_evaluator, network, cases, tmp_path / "b", queries=queries[10:], picture_rows=0)
 
 
 def test_a_network_without_a_case_memory_is_refused(make_network, cases, tmp_path):

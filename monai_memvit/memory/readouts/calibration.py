@@ -14,7 +14,7 @@ _PENALTY = 0.02  # on squared offsets: a handful of cases must not move them far
 _OF_A_GROUP = 10.0  # times this, if all cases are of one group; of ten groups the penalty is doubled
 _DOUBT = 1.0  # log loss that a scale twice the usual has to save, with one group
 _STEPS, _HALVINGS = 30, 20
-_FLATTEST = 1e-3  # of the scales: scores that tell nothing give nearly the same to all classes
+_SILENCE = 4.0  # groups that can halve the scale; ten times as many can make it a tenth
 
 
 class Calibration(NamedTuple):
@@ -83,7 +83,8 @@ def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, usual: float, gro
     """Minimise the log loss plus a small penalty on the offsets by Newton's method; the problem is convex.
 
     Cases of three patients that are each read without their own say little of a fourth: what they tell of scale and
-    offsets counts the less, the fewer groups they are of.
+    offsets counts the less, the fewer groups they are of. Nor can few groups silence the scores, which would leave the
+    answer to the offsets: the scale stays above ``usual / (1 + groups / 4)``.
 
     As in Platt's scaling (1999), true labels count as slightly less than certain, the more so the fewer there are:
     scores that happen to be always right would otherwise get a scale without bound.
@@ -106,7 +107,7 @@ def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, usual: float, gro
     offset = 2 * _PENALTY * (1 + _OF_A_GROUP / groups)
     ridge = torch.tensor([2 * _DOUBT / (groups * usual**2), *[offset] * classes]).to(scores)
     prior = torch.tensor([usual, *[0.0] * classes]).to(scores)
-    parameters = prior
+    parameters, flattest = prior, usual / (1 + groups / _SILENCE)
 
     def objective(trial: Tensor) -> Tensor:
         told = (design @ trial).log_softmax(-1)
@@ -119,7 +120,7 @@ def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, usual: float, gro
         mean = torch.einsum("jc,jcp->jp", told, design)
         curved = curved - torch.einsum("j,jp,jq->pq", weights, mean, mean)
         step = torch.linalg.lstsq(curved + 1e-9 * torch.eye(classes + 1).to(scores), slope[:, None]).solution[:, 0]
-        new = _better(objective, parameters, step)
+        new = _better(objective, parameters, step, flattest)
         if new is None:
             break
         parameters = new
@@ -128,12 +129,14 @@ def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, usual: float, gro
     )
 
 
-def _better(objective: Callable[[Tensor], Tensor], parameters: Tensor, step: Tensor) -> Tensor | None:
+def _better(
+    objective: Callable[[Tensor], Tensor], parameters: Tensor, step: Tensor, flattest: float
+) -> Tensor | None:
     """The first of the step, its half, its quarter … that lowers the objective."""
     before = objective(parameters)
     for halving in range(_HALVINGS):
         trial = parameters - step / 2**halving
-        trial[0] = trial[0].clamp(min=_FLATTEST)
+        trial[0] = trial[0].clamp(min=flattest)
         if objective(trial) < before - 1e-12:
             return trial
     return None

@@ -58,7 +58,7 @@ def test_scores_that_are_always_right_or_tell_nothing_do_not_break_it():
     labels = torch.arange(30) % 3
     sure = calibrate(torch.eye(3)[labels], labels, torch.ones(30), 1.0, 30)
     blind = calibrate(torch.zeros(30, 3), labels, torch.ones(30), 1.0, 30)
-    wrong = calibrate(-torch.eye(3)[labels], labels, torch.ones(30), 1.0, 30)
+    wrong = calibrate(-torch.eye(3)[labels], labels, torch.ones(30), 1.0, 3000)
     assert sure.loss < 0.2 and sure.scale < 10 and blind.loss == pytest.approx(np.log(3))
     assert wrong.scale > 0 and wrong.loss == pytest.approx(np.log(3), abs=0.01)
 
@@ -68,6 +68,14 @@ def test_a_few_groups_that_are_told_wrong_do_not_silence_the_scores():
     scores = torch.randn(60, 3, generator=torch.Generator().manual_seed(3)).double()
     scales = [calibrate(scores, labels, torch.ones(60), 3.0, groups).scale for groups in (2, 20, 2000)]
     assert scales[0] > 3 * scales[1] > 0 and scales[1] > scales[2] and scales[0] < 3
+
+
+@pytest.mark.parametrize("groups", [2, 8, 400])
+def test_groups_can_flatten_the_scores_as_far_as_they_are_many(groups):
+    """Ten cases that are told wrong by chance must not leave the answer to the offsets."""
+    labels = torch.arange(10) % 2
+    wrong = calibrate(-torch.eye(2)[labels], labels, torch.ones(10), 3.0, groups)
+    assert 3 / (1 + groups / 4) <= wrong.scale < 3 and (wrong.scale < 0.1) == (groups == 400)
 
 
 def test_balanced_weights_give_every_class_the_same():

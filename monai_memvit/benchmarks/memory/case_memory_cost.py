@@ -18,7 +18,7 @@ from ..tools.timing import Stopwatch, machine_facts, paired_ratio
 
 __all__ = ["add_arguments", "run_benchmark"]
 
-_CLASSES, _GROUP, _BATCH = 4, 20, 64
+_CLASSES, _BATCH = 4, 64
 _SIZES = {"micro": 24, "tiny": 224}
 _PART = 50_000  # cases of the large memory that are made at a time
 
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--added", type=int, default=1_000, help="cases that are added")
     parser.add_argument("--large", type=int, default=1_000_000, help="cases of the large memory")
     parser.add_argument("--width", type=int, default=768, help="features of the large memory")
+    parser.add_argument("--group", type=int, default=20, help="cases of one patient or slide")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
 
@@ -50,14 +51,14 @@ def run_benchmark(args: argparse.Namespace) -> int:
     Raises:
         ValueError: when a number is not positive.
     """
-    if min(*args.stored, args.added, args.large, args.width, args.repeats, args.threads) < 1:
-        raise ValueError("--stored, --added, --large, --width, --repeats and --threads must be at least 1.")
+    if min(*args.stored, args.added, args.large, args.width, args.group, args.repeats, args.threads) < 1:
+        raise ValueError("--stored, --added, --large, --width, --group, --repeats and --threads must be at least 1.")
     torch.set_num_threads(args.threads)
     stopwatch = Stopwatch(torch.device("cpu"))
     header = ["network", "stored", "added", "forward pass, s", "taken in, s", "removed, s", "(pass + taking in) / pass"]
     lines = [_adding(preset, stored, args, stopwatch) for preset in args.presets for stored in args.stored]
     print(json.dumps(machine_facts(stopwatch.device)), markdown_table(header, lines), sep="\n\n", end="\n\n")
-    print(markdown_table(["large memory", ""], _large(args.large, args.width, stopwatch)))
+    print(markdown_table(["large memory", ""], _large(args, stopwatch)))
     return 0
 
 
@@ -68,8 +69,8 @@ def _adding(preset: str, stored: int, args: argparse.Namespace, stopwatch: Stopw
     network = MoViT.from_preset(preset, in_channels=3, img_size=size, num_classes=_CLASSES, memory_layers=[]).eval()
     images, width = torch.rand(args.added, 3, size, size), network.head.in_features
     memory = CaseMemory(width, [str(k) for k in range(_CLASSES)])
-    memory.extend(*_cases(0, stored, width), learned=True)
-    new = _cases(stored, args.added, width)
+    memory.extend(*_cases(0, stored, width, args.group), learned=True)
+    new = _cases(stored, args.added, width, args.group)
 
     @torch.no_grad()
     def look() -> None:
@@ -95,13 +96,14 @@ def _take_in(memory: CaseMemory, new: tuple[Tensor, ...]) -> None:
     memory(new[1][:1], new[2][:1])  # penalty and calibration are chosen when a case is first asked
 
 
-def _large(count: int, width: int, stopwatch: Stopwatch) -> list[list[str]]:
+def _large(args: argparse.Namespace, stopwatch: Stopwatch) -> list[list[str]]:
+    count, width = args.large, args.width
     memory = CaseMemory(width, [str(k) for k in range(_CLASSES)])
-    asked = _cases(count, _BATCH, width)
+    asked = _cases(count, _BATCH, width, args.group)
     start = forget_resident_peak()
 
     def fill() -> None:
-        parts = [_cases(first, min(_PART, count - first), width) for first in range(0, count, _PART)]
+        parts = [_cases(first, min(_PART, count - first), width, args.group) for first in range(0, count, _PART)]
         memory.extend(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
     filled = stopwatch(fill)
@@ -113,7 +115,7 @@ def _large(count: int, width: int, stopwatch: Stopwatch) -> list[list[str]]:
     added = stopwatch(lambda: _take_in(memory, asked))
     removed = stopwatch(lambda: (memory.remove(asked[0]), memory(asked[1], asked[2])))
     return [
-        ["cases × features", f"{count:,} × {width}"],
+        ["cases × features; cases of a patient", f"{count:,} × {width}; {args.group:,}"],
         ["made at random and stored, s", f"{filled:.1f}"],
         ["moments, penalty and calibration, s", f"{fitted:.1f}"],
         ["bytes of its cases, GB; most resident on the way, GB", f"{held / 1e9:.2f}; {peak / 1e9:.2f}"],
@@ -124,8 +126,8 @@ def _large(count: int, width: int, stopwatch: Stopwatch) -> list[list[str]]:
     ]
 
 
-def _cases(first: int, count: int, width: int) -> tuple[Tensor, ...]:
+def _cases(first: int, count: int, width: int, group: int) -> tuple[Tensor, ...]:
     """Ids, features, logits, labels and groups of random cases: they change no cost."""
     ids, draw = torch.arange(first, first + count), torch.Generator().manual_seed(first)
-    labels, groups = ids % _CLASSES, ids // _GROUP
+    labels, groups = ids % _CLASSES, ids // group
     return ids, torch.randn(count, width, generator=draw), torch.randn(count, _CLASSES, generator=draw), labels, groups

@@ -129,9 +129,7 @@ def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, usual: float, gro
     )
 
 
-def _better(
-    objective: Callable[[Tensor], Tensor], parameters: Tensor, step: Tensor, flattest: float
-) -> Tensor | None:
+def _better(objective: Callable[[Tensor], Tensor], parameters: Tensor, step: Tensor, flattest: float) -> Tensor | None:
     """The first of the step, its half, its quarter … that lowers the objective."""
     before = objective(parameters)
     for halving in range(_HALVINGS):

@@ -14,10 +14,10 @@ def test_it_tells_what_adding_costs(capsys):
     assert (adding["network"], adding["stored"], adding["added"]) == ("micro, 24 px", "40", "20")
     assert float(adding["(pass + taking in) / pass"].split()[0]) >= 1
     large = {cell[0].strip("| "): cell[1].strip("| ") for cell in lines[4:]}
-    assert large["cases × features"] == "90 × 8" and len(large) == 9
+    assert large["cases × features; cases of a patient"] == "90 × 8; 20" and len(large) == 9
 
 
-@pytest.mark.parametrize("option", ["--stored", "--added", "--large", "--width", "--repeats", "--threads"])
+@pytest.mark.parametrize("option", ["--stored", "--added", "--large", "--width", "--group", "--repeats", "--threads"])
 def test_what_is_not_positive_is_refused(option, capsys):
     assert main(["benchmark", "case-memory", *SMALL, option, "0"]) == 2
     assert f"{option}" in capsys.readouterr().err

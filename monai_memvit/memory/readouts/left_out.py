@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -50,12 +51,10 @@ def left_out_scores(heads: Sequence[LinearHead], weights: Tensor, cases: CaseRow
     places = torch.full_like(cases.groups, -1)
     places[judged] = torch.arange(len(judged), device=places.device)
     small, large = _by_size(cases.groups, judged, most=cases.features.shape[1])
-    if small:
-        inverses = [torch.cholesky_inverse(torch.linalg.cholesky(head.system)) for head in heads]
-    for rows in small:
-        _leave_small(rows, heads, inverses, weights, cases, places, scores)
-    for rows in large:
-        _leave_large(rows, heads, weights, cases, places, scores)
+    for rows, told in chain(_without_small(small, heads, weights, cases), _without_large(large, heads, weights, cases)):
+        wanted = places[rows] >= 0
+        for found, of_head in zip(scores, told, strict=True):
+            found[places[rows[wanted]]] = of_head[wanted]
     return scores
 
 
@@ -72,51 +71,39 @@ def _by_size(groups: Tensor, judged: Tensor, most: int) -> tuple[list[Tensor], l
     return small, [group for group in each if len(group) > most]
 
 
-def _leave_small(
-    rows: Tensor,
-    heads: Sequence[LinearHead],
-    inverses: Sequence[Tensor],
-    weights: Tensor,
-    cases: CaseRows,
-    places: Tensor,
-    scores: Sequence[Tensor],
-) -> None:
+def _without_small(
+    parts: Sequence[Tensor], heads: Sequence[LinearHead], weights: Tensor, cases: CaseRows
+) -> Iterator[tuple[Tensor, list[Tensor]]]:
     """Groups with fewer cases than a case has features.
 
     With X a group, V its weights and A the system of all, the inverse without it is ``A^-1 + A^-1 X^T (V^-1 - X A^-1
     X^T)^-1 X A^-1`` (Woodbury), so that its scores are ``Y - (I - X A^-1 X^T V)^-1 (Y - X W)``.
     """
-    features = augmented(cases.features[rows].flatten(0, 1)).unflatten(0, rows.shape)
-    labels, wanted = cases.labels[rows], places[rows] >= 0
-    truth = one_hot(labels, len(weights)).double()
-    unit = torch.eye(rows.shape[1]).to(features)
-    for head, inverse, found in zip(heads, inverses, scores, strict=True):
-        rest = unit - features @ inverse @ features.mT * weights[labels][:, None]
-        told = truth - torch.linalg.solve(rest, truth - features @ head.weight)
-        found[places[rows][wanted]] = told[wanted]
+    inverses = [torch.cholesky_inverse(torch.linalg.cholesky(head.system)) for head in heads] if parts else []
+    for rows in parts:
+        features = augmented(cases.features[rows].flatten(0, 1)).unflatten(0, rows.shape)
+        labels = cases.labels[rows]
+        truth, weighted = one_hot(labels, len(weights)).double(), features.mT * weights[labels][:, None]
+        apart = [torch.eye(rows.shape[1]).to(features) - features @ inverse @ weighted for inverse in inverses]
+        missed = [truth - features @ head.weight for head in heads]
+        yield rows, [truth - torch.linalg.solve(rest, miss) for rest, miss in zip(apart, missed, strict=True)]
 
 
-def _leave_large(
-    rows: Tensor,
-    heads: Sequence[LinearHead],
-    weights: Tensor,
-    cases: CaseRows,
-    places: Tensor,
-    scores: Sequence[Tensor],
-) -> None:
+def _without_large(
+    parts: Sequence[Tensor], heads: Sequence[LinearHead], weights: Tensor, cases: CaseRows
+) -> Iterator[tuple[Tensor, list[Tensor]]]:
     """A group with more cases than a case has features: its own part is taken from system and targets."""
-    gram, targets = torch.zeros_like(heads[0].system), torch.zeros_like(heads[0].targets)
-    for features, labels in _parts(rows, cases):
-        weighted = features * weights[labels][:, None]
-        gram += weighted.T @ features
-        targets += weighted.T @ one_hot(labels, len(weights)).double()
-    asked = rows[places[rows] >= 0]
-    features = augmented(cases.features[asked])
-    for head, found in zip(heads, scores, strict=True):
-        others = torch.linalg.cholesky(head.system - gram)
-        found[places[asked]] = features @ torch.cholesky_solve(head.targets - targets, others)
+    for rows in parts:
+        gram, targets = torch.zeros_like(heads[0].system), torch.zeros_like(heads[0].targets)
+        for features, labels in _pieces(rows, cases):
+            weighted = features * weights[labels][:, None]
+            gram += weighted.T @ features
+            targets += weighted.T @ one_hot(labels, len(weights)).double()
+        heads_left = [(head.system - gram, head.targets - targets) for head in heads]
+        others = [torch.cholesky_solve(left, torch.linalg.cholesky(system)) for system, left in heads_left]
+        yield rows, [torch.cat([features @ weight for features, _ in _pieces(rows, cases)]) for weight in others]
 
 
-def _parts(rows: Tensor, cases: CaseRows) -> Iterator[tuple[Tensor, Tensor]]:
+def _pieces(rows: Tensor, cases: CaseRows) -> Iterator[tuple[Tensor, Tensor]]:
     for part in rows.split(_ROWS):
         yield augmented(cases.features[part]), cases.labels[part]

@@ -136,10 +136,11 @@ class CaseMemory(nn.Module):
         marks = torch.full_like(ids, bool(learned), dtype=torch.bool)
         # Plain tensors: a MetaTensor would carry its file name, which may name a patient, into every checkpoint.
         new = CaseRows(*(t.detach().as_subclass(Tensor) for t in (ids, groups, labels, marks, features, logits)))
+        rows = self.rows._replace(labels=self._renumbered(names)).joined(new)
         self._name_classes(names)
         if self._moments is not None:
             self._moments.add(new.features.to(self.features), new.labels.to(self.labels))
-        self._store(self.rows.joined(new))
+        self._store(rows)
 
     @torch.no_grad()
     def remove(self, ids: Tensor | None = None, group_ids: Tensor | None = None) -> int:
@@ -175,11 +176,17 @@ class CaseMemory(nn.Module):
         """Give the classes these names, in this order; what has no name any more has no case either."""
         if names == self.class_names:
             return
-        places = [names.index(name) if name in names else -1 for name in self.class_names]
-        self.labels = torch.tensor([*places, -1]).to(self.labels)[self.labels]
+        self.labels = self._renumbered(names)
         if self._moments is not None:
-            self._moments = self._moments.moved(places, len(names))
+            self._moments = self._moments.moved(self._places(names), len(names))
         self.class_names = names
+
+    def _renumbered(self, names: list[str]) -> Tensor:
+        """The labels as indices into these names."""
+        return torch.tensor([*self._places(names), -1]).to(self.labels)[self.labels]
+
+    def _places(self, names: list[str]) -> list[int]:
+        return [names.index(name) if name in names else -1 for name in self.class_names]
 
     def rebuild(self) -> None:
         """Make everything that follows from the rows anew: then not even rounding tells of removed cases."""
@@ -308,9 +315,16 @@ class CaseMemory(nn.Module):
         """Takes the size of the saved memory; none of its cases where it does not belong here."""
         if prefix + "_extra_state" in state_dict:
             self._check_origin(state_dict[prefix + "_extra_state"])
-        for name in CaseRows._fields:
-            saved = state_dict.get(prefix + name)
-            if saved is not None and saved.shape[1:] == getattr(self, name).shape[1:]:
-                setattr(self, name, getattr(self, name).new_empty(saved.shape))
+        saved = {name: state_dict[prefix + name] for name in CaseRows._fields if prefix + name in state_dict}
+        odd = [name for name, own in self.rows._asdict().items() if not _alike(saved.get(name), own)]
+        if odd or len({len(rows) for rows in saved.values()}) > 1:
+            args[-1].append(f"{', '.join(odd) or 'rows'} of the saved memory do not fit {self}.")
+            return
+        for name, rows in saved.items():
+            setattr(self, name, getattr(self, name).new_empty(rows.shape))
         super()._load_from_state_dict(state_dict, prefix, *args)
         self.rebuild()
+
+
+def _alike(rows: Tensor | None, own: Tensor) -> bool:
+    return rows is not None and rows.shape[1:] == own.shape[1:]

@@ -39,3 +39,21 @@ def test_of_large_groups_some_judge_so_that_few_cases_are_read():
     judging = groups[rows].unique()
     assert len(rows) == 2048 and len(judging) == 16  # 8 would keep to the cases that may be read
     assert judging.diff().max() < 10 and len(rows.unique()) == 2048
+
+
+def test_every_class_has_judges_among_large_groups():
+    """Three slides of a hundred have the rare class; evenly spread ones could miss them all."""
+    groups = torch.arange(100_000) // 1000
+    labels = torch.where(torch.isin(groups, torch.tensor([5, 44, 81])), 2, torch.arange(100_000) % 2)
+    rows = judging_rows(_cases(groups, labels))
+    assert labels[rows].unique().tolist() == [0, 1, 2] and len(rows) == 2048
+
+
+def test_one_class_alone_does_not_judge():
+    learned = torch.arange(12) < 6
+    labels = torch.where(learned, torch.arange(12) % 2, 0)
+    assert not len(judging_rows(_cases(torch.arange(12), labels, learned)))
+
+
+def test_no_case_no_judge():
+    assert not len(judging_rows(_cases(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64))))

@@ -86,6 +86,9 @@ def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, usual: float, gro
     offsets counts the less, the fewer groups they are of. Nor can few groups silence the scores, which would leave the
     answer to the offsets: the scale stays above ``usual / (1 + groups / 4)``.
 
+    A class that no case is of has no offset: it could only be told too rarely. Where all cases are of one class nothing
+    is chosen.
+
     As in Platt's scaling (1999), true labels count as slightly less than certain, the more so the fewer there are:
     scores that happen to be always right would otherwise get a scale without bound.
 
@@ -99,8 +102,17 @@ def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, usual: float, gro
     Returns:
         the best one; its loss is without the penalty.
     """
-    scores, weights = scores.double(), weights.double() / weights.sum()
-    classes = scores.shape[1]
+    judged = labels.unique()
+    if len(judged) < 2:
+        return Calibration.none(scores.shape[1], usual)
+    fitted = _minimise(scores[:, judged].double(), torch.searchsorted(judged, labels), weights.double(), usual, groups)
+    offsets = torch.zeros(scores.shape[1]).to(fitted.offsets)
+    offsets[judged] = fitted.offsets
+    return fitted._replace(offsets=offsets)
+
+
+def _minimise(scores: Tensor, labels: Tensor, weights: Tensor, usual: float, groups: int) -> Calibration:
+    weights, classes = weights / weights.sum(), scores.shape[1]
     doubt = classes / (len(scores) + 2 * classes)
     truth = (1 - doubt) * torch.nn.functional.one_hot(labels, classes).double() + doubt / classes
     design = torch.cat([scores[:, :, None], torch.eye(classes).to(scores).expand(len(scores), -1, -1)], dim=2)
@@ -119,6 +131,9 @@ def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, usual: float, gro
         curved = torch.einsum("j,jcp,jc,jcq->pq", weights, design, told, design) + ridge.diag()
         mean = torch.einsum("jc,jcp->jp", told, design)
         curved = curved - torch.einsum("j,jp,jq->pq", weights, mean, mean)
+        if parameters[0] <= flattest and slope[0] > 0:  # held there: the offsets alone move
+            slope[0] = curved[0] = curved[:, 0] = 0
+            curved[0, 0] = 1
         step = torch.linalg.lstsq(curved + 1e-9 * torch.eye(classes + 1).to(scores), slope[:, None]).solution[:, 0]
         new = _better(objective, parameters, step, flattest)
         if new is None:

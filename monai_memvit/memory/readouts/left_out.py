@@ -51,7 +51,8 @@ def left_out_scores(heads: Sequence[LinearHead], weights: Tensor, cases: CaseRow
     places = torch.full_like(cases.groups, -1)
     places[judged] = torch.arange(len(judged), device=places.device)
     small, large = _by_size(cases.groups, judged, most=cases.features.shape[1])
-    for rows, told in chain(_without_small(small, heads, weights, cases), _without_large(large, heads, weights, cases)):
+    parts = _without_small(small, heads, weights, cases), _without_large(large, heads, weights, cases, judged)
+    for rows, told in chain(*parts):
         wanted = places[rows] >= 0
         for found, of_head in zip(scores, told, strict=True):
             found[places[rows[wanted]]] = of_head[wanted]
@@ -90,18 +91,21 @@ def _without_small(
 
 
 def _without_large(
-    parts: Sequence[Tensor], heads: Sequence[LinearHead], weights: Tensor, cases: CaseRows
+    parts: Sequence[Tensor], heads: Sequence[LinearHead], weights: Tensor, cases: CaseRows, judged: Tensor
 ) -> Iterator[tuple[Tensor, list[Tensor]]]:
-    """A group with more cases than a case has features: its own part is taken from system and targets."""
+    """Groups with more cases than a case has features: their own parts are taken from system and targets."""
     for rows in parts:
         gram, targets = torch.zeros_like(heads[0].system), torch.zeros_like(heads[0].targets)
         for features, labels in _pieces(rows, cases):
             weighted = features * weights[labels][:, None]
             gram += weighted.T @ features
             targets += weighted.T @ one_hot(labels, len(weights)).double()
-        heads_left = [(head.system - gram, head.targets - targets) for head in heads]
-        others = [torch.cholesky_solve(left, torch.linalg.cholesky(system)) for system, left in heads_left]
-        yield rows, [torch.cat([features @ weight for features, _ in _pieces(rows, cases)]) for weight in others]
+        asked = rows[torch.isin(rows, judged)]
+        features, told = augmented(cases.features[asked]), []
+        for head in heads:
+            others = torch.linalg.cholesky(head.system - gram)
+            told.append(features @ torch.cholesky_solve(head.targets - targets, others))
+        yield asked, told
 
 
 def _pieces(rows: Tensor, cases: CaseRows) -> Iterator[tuple[Tensor, Tensor]]:

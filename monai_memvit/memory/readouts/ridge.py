@@ -22,6 +22,8 @@ _USUAL, _USUAL_LEARNED = 1.0, 0.05
 # Log loss that a penalty ten times as large or small has to save, where one group judges.
 _CAUTION, _CAUTION_LEARNED = 1.0, 0.3
 
+_LEAST = 1e-8  # variance of the features, of their mean square: a single case has none, and the system no inverse
+
 
 class RidgeReadout:
     """Ridge regression of the classes on the features, balanced between the classes.
@@ -100,7 +102,9 @@ def _head(moments: ClassMoments, weights: Tensor, penalty: float) -> LinearHead:
     targets = (weights[:, None] * moments.gram[:, -1]).T
     count = gram[-1, -1]
     mean = gram[-1, :-1] / count
-    variance = (gram.diagonal()[:-1] / count - mean**2).mean().clamp(min=torch.finfo(torch.float64).tiny)
+    squares = gram.diagonal()[:-1] / count
+    least = _LEAST * squares.mean() + torch.finfo(torch.float64).tiny ** 0.5
+    variance = torch.maximum((squares - mean**2).mean(), least)
     added = torch.full_like(gram.diagonal(), float(penalty * variance * count))
     added[-1] = 1e-9 * variance * count  # keeps a matrix without any case of use from being singular
     system = gram + added.diag()

@@ -78,6 +78,44 @@ def test_groups_can_flatten_the_scores_as_far_as_they_are_many(groups):
     assert 3 / (1 + groups / 4) <= wrong.scale < 3 and (wrong.scale < 0.1) == (groups == 400)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_the_best_offsets_where_the_scale_is_held(seed):
+    """Against scipy, with the same bound: scores that are wrong, and biased towards one class."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(2, (24,), generator=generator)
+    labels[:2] = torch.tensor([0, 1])
+    wrong = torch.eye(2).double()[1 - labels] + 0.2 * torch.randn(24, 2, generator=generator).double()
+    scores, weights, groups, usual = wrong + torch.tensor([0.8, 0.0]), torch.ones(24).double(), 12, 3.0
+    found = calibrate(scores, labels, weights, usual, groups)
+    floor, doubt = usual / (1 + groups / 4), 2 / (24 + 4)
+    truth = ((1 - doubt) * torch.eye(2)[labels] + doubt / 2).numpy()
+
+    def objective(parameters):
+        told = scores.numpy() * parameters[0] + parameters[1:]
+        logarithms = told - np.logaddexp(told[:, :1], told[:, 1:])
+        kept = 0.02 * (1 + 10 / groups) * (parameters[1:] ** 2).sum() + (parameters[0] - usual) ** 2 / groups / usual**2
+        return -(truth * logarithms).sum(1).mean() + kept
+
+    best = minimize(objective, [usual, 0, 0], bounds=[(floor, None), (None, None), (None, None)], tol=1e-12)
+    assert found.scale == pytest.approx(floor) == best.x[0]
+    assert objective(np.array([found.scale, *found.offsets.tolist()])) == pytest.approx(best.fun, abs=1e-6)
+
+
+def test_a_class_without_cases_has_no_offset():
+    scores = torch.randn(40, 4, generator=torch.Generator().manual_seed(1)).double()
+    labels = torch.tensor([0, 3]).repeat(20)
+    found, weights = calibrate(scores, labels, torch.ones(40), 3.0, 20), torch.ones(40)
+    small = calibrate(scores[:, [0, 3]], labels // 3, weights, 3.0, 20)
+    assert found.offsets[1:3].tolist() == [0, 0] and found.scale == pytest.approx(small.scale)
+    torch.testing.assert_close(found.offsets[[0, 3]], small.offsets)
+    assert found.loss == pytest.approx(small.loss)
+
+
+def test_cases_of_one_class_choose_nothing():
+    found = calibrate(torch.randn(5, 3), torch.ones(5, dtype=torch.int64), torch.ones(5), 3.0, 5)
+    assert found.scale == 3.0 and not found.offsets.any()
+
+
 def test_balanced_weights_give_every_class_the_same():
     weights = balanced_weights(torch.tensor([0, 0, 0, 2]), 4)
     assert weights.tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])

@@ -112,6 +112,7 @@ def calibrate(scores: Tensor, labels: Tensor, weights: Tensor, usual: float, gro
 
 
 def _minimise(scores: Tensor, labels: Tensor, weights: Tensor, usual: float, groups: int) -> Calibration:
+    """:func:`calibrate` for scores ``(J, C)`` float64 of classes that all have cases."""
     weights, classes = weights / weights.sum(), scores.shape[1]
     doubt = classes / (len(scores) + 2 * classes)
     truth = (1 - doubt) * torch.nn.functional.one_hot(labels, classes).double() + doubt / classes
